@@ -1,0 +1,1 @@
+# An empty program: the runner measures the whole process from outside.

@@ -1,0 +1,253 @@
+//! The one door at which tasks wait.
+//!
+//! Invariant: a task is stopped by [`block`] (or [`sleep`], which uses it) and by nothing else; and whatever ends the
+//! wait, the operation has either succeeded or left no trace in the object it waited for.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::deadlock::Report;
+use super::object::{Enders, ObjectCore, Waitable};
+use super::task::{Task, Wait, alert, current, with_current};
+use super::waiters::Waker;
+
+/// Why a wait ended without what was waited for.
+#[derive(Clone, Debug)]
+pub enum Stop {
+    /// Its time was up.
+    TimedOut,
+    /// Somebody cancelled the task.
+    Cancelled,
+    /// The program got this signal.
+    Interrupted(u32),
+    /// Nobody could have ended it.
+    Deadlock(Arc<Report>),
+    /// The program is over.
+    Ended,
+}
+
+/// A call that may have to wait, as a small state machine.
+pub trait Operation {
+    /// What it gives.
+    type Output;
+
+    /// Tries. When that is not possible now, enlists `waker` (once, whatever the number of polls) with what it waits for.
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output>;
+
+    /// Gives up: leaves the queue it stands in, and passes on what was granted to it.
+    fn abandon(&mut self);
+
+    /// What it waits for.
+    fn target(&self) -> Arc<dyn Waitable>;
+
+    /// The call, as the script's author knows it.
+    fn verb(&self) -> &'static str;
+
+    /// True when waiting for ever in it is nobody's mistake.
+    fn is_idle(&self) -> bool {
+        false
+    }
+}
+
+/// Runs an operation, waiting for it at most `limit` (no limit: `None`).
+///
+/// # Errors
+/// [`Stop`] says why it was given up. A pending cancellation or interruption ends it even if it need not have waited.
+pub fn block<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Output, Stop> {
+    let task = current();
+    check(&task)?;
+    task.kernel().world().point(&task);
+    run(&task, op, limit, true)
+}
+
+/// As [`block`] without a limit, but only the end of the program or a deadlock ends it: for what must be done whatever
+/// happens, as a condition that takes its lock back.
+///
+/// # Errors
+/// [`Stop::Ended`] and [`Stop::Deadlock`] only.
+pub fn block_through<O: Operation>(op: &mut O) -> Result<O::Output, Stop> {
+    let task = current();
+    run(&task, op, None, false)
+}
+
+fn run<O: Operation>(
+    task: &Arc<Task>,
+    op: &mut O,
+    limit: Option<Duration>,
+    interruptible: bool,
+) -> Result<O::Output, Stop> {
+    let waker = Waker::Task(task.clone());
+    if let Poll::Ready(output) = op.poll(&waker) {
+        return Ok(output);
+    }
+    let kernel = task.kernel();
+    let world = kernel.world();
+    if world.spin(task)
+        && let Poll::Ready(output) = op.poll(&waker)
+    {
+        return Ok(output);
+    }
+    let since = world.now();
+    let deadline = limit.and_then(|l| since.checked_add(l));
+    task.begin_wait(Wait {
+        target: op.target(),
+        verb: op.verb(),
+        site: task.site(),
+        since,
+        deadline,
+        idle: op.is_idle(),
+        order: 0,
+    });
+    let outcome = loop {
+        if deadline.is_none() {
+            kernel.detector().look_again(kernel);
+        }
+        if deadline.is_none_or(|d| world.now() < d) {
+            world.park(task, deadline);
+        }
+        if let Poll::Ready(output) = op.poll(&waker) {
+            task.take_verdict();
+            break Ok(output);
+        }
+        let stopped = if interruptible {
+            check(task)
+        } else {
+            check_ended(task)
+        };
+        if let Err(stop) = stopped.and_then(|()| time_left(deadline, world.now())) {
+            op.abandon();
+            break Err(stop);
+        }
+    };
+    task.finish_wait();
+    outcome
+}
+
+fn time_left(deadline: Option<Duration>, now: Duration) -> Result<(), Stop> {
+    match deadline {
+        Some(deadline) if now >= deadline => Err(Stop::TimedOut),
+        _ => Ok(()),
+    }
+}
+
+/// What a task has to hear before it waits, in this order: the end of the program, a signal, a cancellation, a deadlock.
+///
+/// # Errors
+/// The first of them that is pending; it is then no longer pending (but for the end, which stays).
+pub fn check(task: &Arc<Task>) -> Result<(), Stop> {
+    if task.alerts() == 0 {
+        return Ok(());
+    }
+    if task.alerts() & alert::ENDED != 0 {
+        return Err(Stop::Ended);
+    }
+    if let Some(signal) = task.take_interrupt() {
+        return Err(Stop::Interrupted(signal));
+    }
+    if task.take_cancel() {
+        return Err(Stop::Cancelled);
+    }
+    check_ended(task)
+}
+
+fn check_ended(task: &Arc<Task>) -> Result<(), Stop> {
+    if task.alerts() & alert::ENDED != 0 {
+        return Err(Stop::Ended);
+    }
+    match task.take_verdict() {
+        Some(report) => Err(Stop::Deadlock(report)),
+        None => Ok(()),
+    }
+}
+
+/// The quick way through: what every blocking call does before it tries without waiting.
+///
+/// # Errors
+/// As [`check`].
+#[inline]
+pub fn enter() -> Result<(), Stop> {
+    with_current(|task| {
+        if task.alerts() != 0 {
+            check(task)?;
+        }
+        if task.kernel().preempts() {
+            task.kernel().world().point(task);
+        }
+        Ok(())
+    })
+}
+
+/// A place where the simulated world may let another task go on; nothing in the real one.
+#[inline]
+pub fn point() {
+    with_current(|task| {
+        if task.kernel().preempts() {
+            task.kernel().world().point(task);
+        }
+    });
+}
+
+/// To be called by functions that only ask for state (`is_set`, `active_count`): a loop around them must not stop
+/// simulated time for ever.
+#[inline]
+pub fn query() {
+    with_current(|task| {
+        if task.kernel().is_sim() {
+            task.kernel().world().query(task);
+        }
+    });
+}
+
+/// Stops the current task for `time`; for ever with `None`.
+///
+/// # Errors
+/// [`Stop`], but never [`Stop::TimedOut`].
+pub fn sleep(time: Option<Duration>) -> Result<(), Stop> {
+    match block(&mut Sleep, time) {
+        Err(Stop::TimedOut) => Ok(()),
+        Err(stop) => Err(stop),
+        Ok(never) => match never {},
+    }
+}
+
+struct Sleep;
+
+enum Never {}
+
+impl Operation for Sleep {
+    type Output = Never;
+
+    fn poll(&mut self, _waker: &Waker) -> Poll<Never> {
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {}
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        Arc::new(Time(with_current(|task| {
+            ObjectCore::of_time(task.kernel())
+        })))
+    }
+
+    fn verb(&self) -> &'static str {
+        "sleep"
+    }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+}
+
+/// Time, as something to wait for.
+struct Time(Arc<ObjectCore>);
+
+impl Waitable for Time {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.0
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Nobody
+    }
+}

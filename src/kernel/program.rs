@@ -1,0 +1,328 @@
+//! One running program: its world, its tasks, its shared objects.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex, RwLock};
+
+use super::Site;
+use super::deadlock::Detector;
+use super::events::{Event, Events};
+use super::object::{ObjectId, Waitable};
+use super::real::RealWorld;
+use super::schedule::{Chooser, InOrder, Seeded};
+use super::sim::SimWorld;
+use super::task::{Role, Task, TaskId, alert, run_as};
+use super::world::World;
+
+/// What kind of world a program runs in.
+pub enum Setup {
+    /// The real one.
+    Real,
+    /// A simulated one; the seed decides the schedule and chance.
+    Sim {
+        /// The seed; 0 is the natural order.
+        seed: u64,
+    },
+    /// A simulated one with a strategy of its own.
+    Explore(Box<dyn Chooser>),
+}
+
+/// One running program.
+pub struct Kernel {
+    world: World,
+    preempts: bool,
+    tasks: Mutex<BTreeMap<TaskId, Weak<Task>>>,
+    objects: Mutex<BTreeMap<ObjectId, Weak<dyn Waitable>>>,
+    sources: Mutex<Vec<Arc<str>>>,
+    chance: Mutex<fastrand::Rng>,
+    next_task: AtomicU64,
+    next_object: AtomicU64,
+    waits: AtomicU64,
+    endless_waits: AtomicUsize,
+    refs: RwLock<()>,
+    detector: Detector,
+    events: Events,
+    ending: Mutex<Option<i32>>,
+    ended: Condvar,
+}
+
+impl Kernel {
+    /// A program in a new world.
+    pub fn new(setup: Setup) -> Arc<Kernel> {
+        let (world, chance) = match setup {
+            Setup::Real => (World::Real(RealWorld::new()), fastrand::Rng::new()),
+            Setup::Sim { seed: 0 } => (
+                World::Sim(SimWorld::new(Box::new(InOrder))),
+                fastrand::Rng::with_seed(0),
+            ),
+            Setup::Sim { seed } => (
+                World::Sim(SimWorld::new(Box::new(Seeded::new(seed)))),
+                fastrand::Rng::with_seed(seed),
+            ),
+            Setup::Explore(chooser) => (
+                World::Sim(SimWorld::new(chooser)),
+                fastrand::Rng::with_seed(0),
+            ),
+        };
+        Arc::new(Kernel {
+            preempts: world.preempts(),
+            world,
+            tasks: Mutex::default(),
+            objects: Mutex::default(),
+            sources: Mutex::new(vec!["".into()]),
+            chance: Mutex::new(chance),
+            next_task: AtomicU64::new(1),
+            next_object: AtomicU64::new(1),
+            waits: AtomicU64::new(0),
+            endless_waits: AtomicUsize::new(0),
+            refs: RwLock::new(()),
+            detector: Detector::new(),
+            events: Events::default(),
+            ending: Mutex::new(None),
+            ended: Condvar::new(),
+        })
+    }
+
+    /// The world it runs in.
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// True in the simulated world.
+    pub fn is_sim(&self) -> bool {
+        self.world.is_sim()
+    }
+
+    /// True where tasks may have to hand over at points where they need not wait.
+    pub(super) fn preempts(&self) -> bool {
+        self.preempts
+    }
+
+    /// Time since the start.
+    pub fn now(&self) -> Duration {
+        self.world.now()
+    }
+
+    /// The stream of events.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// The deadlock search.
+    pub fn detector(&self) -> &Detector {
+        &self.detector
+    }
+
+    pub(super) fn refs(&self) -> &RwLock<()> {
+        &self.refs
+    }
+
+    /// Draws from the program's chance: repeatable in the simulated world.
+    pub fn chance<R>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> R) -> R {
+        draw(&mut self.chance.lock())
+    }
+
+    // ---- tasks
+
+    /// A task that does not run yet. An empty name becomes `Thread-N`.
+    pub fn new_task(self: &Arc<Self>, name: &str, role: Role, daemon: bool) -> Arc<Task> {
+        let id = TaskId(self.next_task.fetch_add(1, Ordering::Relaxed));
+        let name = if name.is_empty() {
+            format!("Thread-{}", id.0 - 1)
+        } else {
+            name.to_string()
+        };
+        Task::new(self.clone(), id, name.into(), role, daemon)
+    }
+
+    /// Starts it with `body` on a thread of its own.
+    ///
+    /// # Errors
+    /// When the system can't start a thread.
+    pub fn start(&self, task: &Arc<Task>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.tasks.lock().insert(task.id(), Arc::downgrade(task));
+        self.events.emit(|| Event::Started { task: task.id() });
+        let runner = task.clone();
+        let started = self.world.start(
+            task,
+            Box::new(move || {
+                body();
+                runner.end();
+            }),
+        );
+        if started.is_err() {
+            self.tasks.lock().remove(&task.id());
+        }
+        started
+    }
+
+    /// Runs `body` on this OS thread as a task of its own, in the real world only: for hosts and tests.
+    pub fn run_here<R>(self: &Arc<Self>, name: &str, body: impl FnOnce() -> R) -> R {
+        let task = self.new_task(name, Role::Main, false);
+        task.parking.thread.get_or_init(std::thread::current);
+        self.tasks.lock().insert(task.id(), Arc::downgrade(&task));
+        let result = run_as(&task, body);
+        task.end();
+        result
+    }
+
+    /// The tasks that run now, oldest first.
+    pub fn tasks(&self) -> Vec<Arc<Task>> {
+        self.tasks
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// The task of this number, if it runs.
+    pub fn task(&self, id: TaskId) -> Option<Arc<Task>> {
+        self.tasks.lock().get(&id).and_then(Weak::upgrade)
+    }
+
+    pub(super) fn forget_task(self: &Arc<Self>, id: TaskId) {
+        self.tasks.lock().remove(&id);
+        self.detector.look_again(self);
+    }
+
+    pub(super) fn count_wait(&self, endless: bool) -> u64 {
+        if endless {
+            self.endless_waits.fetch_add(1, Ordering::AcqRel);
+        }
+        self.waits.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn count_wake(&self, endless: bool) {
+        if endless {
+            self.endless_waits.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    pub(super) fn waiting_for_ever(&self) -> usize {
+        self.endless_waits.load(Ordering::Acquire)
+    }
+
+    // ---- objects
+
+    pub(super) fn next_object(&self) -> ObjectId {
+        ObjectId(self.next_object.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Lists an object, so that dumps show it and an owner that ends is noticed.
+    pub fn list(&self, object: &Arc<dyn Waitable>) {
+        object.core().mark_listed();
+        self.objects
+            .lock()
+            .insert(object.core().id(), Arc::downgrade(object));
+    }
+
+    pub(super) fn forget_object(&self, id: ObjectId) {
+        self.objects.lock().remove(&id);
+    }
+
+    /// The listed objects, oldest first.
+    pub fn objects(&self) -> Vec<Arc<dyn Waitable>> {
+        self.objects
+            .lock()
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    /// What a task owns, since which place.
+    pub fn held_by(&self, task: TaskId) -> Vec<(String, Site)> {
+        let mut held = Vec::new();
+        for object in self.objects() {
+            for (_, site) in object
+                .owners()
+                .into_iter()
+                .filter(|(owner, _)| *owner == task)
+            {
+                held.push((object.core().label(), site));
+            }
+        }
+        held
+    }
+
+    pub(super) fn owner_ended(&self, task: TaskId) {
+        self.objects().iter().for_each(|o| o.owner_ended(task));
+    }
+
+    // ---- script places
+
+    /// The number of a source (its path), for [`Site::new`]. The same path has the same number.
+    pub fn source_number(&self, path: &str) -> u16 {
+        let mut sources = self.sources.lock();
+        let at = sources
+            .iter()
+            .position(|s| **s == *path)
+            .unwrap_or_else(|| {
+                sources.push(path.into());
+                sources.len() - 1
+            });
+        u16::try_from(at).unwrap_or(0)
+    }
+
+    /// The path of a source.
+    pub fn source(&self, number: u16) -> Arc<str> {
+        self.sources
+            .lock()
+            .get(usize::from(number))
+            .cloned()
+            .unwrap_or_else(|| "".into())
+    }
+
+    /// `file:line` of a place, for people.
+    pub fn place(&self, site: Site) -> String {
+        let source = self.source(site.source());
+        match (source.is_empty(), site.is_none()) {
+            (_, true) => "an unknown line".to_string(),
+            (true, false) => format!("line {}", site.line()),
+            (false, false) => format!("{source}:{}", site.line()),
+        }
+    }
+
+    // ---- the end
+
+    /// Says that the program is over with this status; the first word counts. Does not stop anything by itself.
+    pub fn request_exit(&self, status: i32) {
+        self.ending.lock().get_or_insert(status);
+        self.ended.notify_all();
+    }
+
+    /// The status the program is over with, if it is.
+    pub fn exit_status(&self) -> Option<i32> {
+        *self.ending.lock()
+    }
+
+    /// Waits, on a thread that is no task, until the program is over; at most `limit` of real time.
+    pub fn wait_exit(&self, limit: Option<Duration>) -> Option<i32> {
+        let mut ending = self.ending.lock();
+        match limit {
+            None => self.ended.wait_while(&mut ending, |e| e.is_none()),
+            Some(limit) => drop(
+                self.ended
+                    .wait_while_for(&mut ending, |e| e.is_none(), limit),
+            ),
+        }
+        *ending
+    }
+
+    /// Tells every task but the current one that the program is over: their waits end with [`super::Stop::Ended`].
+    pub fn end_others(&self) {
+        let me = super::task::try_current().map(|t| t.id());
+        for task in self.tasks().iter().filter(|t| Some(t.id()) != me) {
+            task.alert(alert::ENDED);
+        }
+    }
+}
+
+impl Drop for Kernel {
+    fn drop(&mut self) {
+        self.detector.stop();
+    }
+}

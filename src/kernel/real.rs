@@ -1,0 +1,101 @@
+//! The real world: the OS's clock, and threads that run in parallel.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::task::{Task, parked, run_as};
+use super::threads;
+
+/// Rounds of looking for a wake-up before sleeping, and after how many the processor is offered to others. A wake-up
+/// through the OS costs 5 µs or more on both sides; an answer that is on its way comes much sooner.
+const SPINS: u32 = 120;
+const SPINS_BEFORE_YIELD: u32 = 100;
+
+/// See the module.
+pub struct RealWorld {
+    start: Instant,
+}
+
+impl RealWorld {
+    /// A world whose time starts now.
+    pub fn new() -> RealWorld {
+        RealWorld {
+            start: Instant::now(),
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    pub(super) fn wall_clock(&self) -> f64 {
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |d| d.as_secs_f64())
+    }
+
+    pub(super) fn spin(&self, task: &Task) -> bool {
+        for round in 0..SPINS {
+            if task.parking.state.load(Ordering::Acquire) == parked::NOTIFIED {
+                return true;
+            }
+            if round < SPINS_BEFORE_YIELD {
+                std::hint::spin_loop();
+            } else {
+                std::thread::yield_now();
+            }
+        }
+        false
+    }
+
+    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
+        let state = &task.parking.state;
+        if state
+            .compare_exchange(
+                parked::RUNNING,
+                parked::WAITING,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            )
+            .is_ok()
+        {
+            while state.load(Ordering::Acquire) == parked::WAITING {
+                match deadline {
+                    None => std::thread::park(),
+                    Some(deadline) => {
+                        let now = self.now();
+                        if now >= deadline {
+                            break;
+                        }
+                        std::thread::park_timeout(deadline - now);
+                    }
+                }
+            }
+        }
+        // A wake-up between the last look and this line is not lost: whoever parks tries its operation again.
+        state.swap(parked::RUNNING, Ordering::AcqRel);
+    }
+
+    pub(super) fn unpark(&self, task: &Task) {
+        if let Some(thread) = task.parking.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    pub(super) fn start(&self, task: &Arc<Task>, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let task = task.clone();
+        threads::run(Box::new(move || {
+            // Set before anything can park: `unpark` finds the thread or the park sees NOTIFIED.
+            task.parking.thread.get_or_init(std::thread::current);
+            run_as(&task, body);
+        }))
+    }
+}
+
+impl Default for RealWorld {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,246 @@
+//! The simulated world: real threads, but one runs at a time and hands over only at the door; a clock that jumps to the
+//! next deadline when everybody waits. The same choices give the same run to the byte.
+//!
+//! Invariant: at most one task of the program has its turn. Whoever has it chooses its successor before it stops; when
+//! nobody can go on and nothing is due, the world is idle and an outside event (a signal) chooses.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::schedule::Chooser;
+use super::task::{Task, TaskId, parked, run_as};
+use super::threads;
+
+/// The simulated clock starts at 2000-01-01T00:00:00Z, as that of Go's `testing/synctest`.
+pub const EPOCH: f64 = 946_684_800.0;
+
+/// A task that asked for some state this often without waiting is taken to wait for it to change.
+const PATIENCE: u32 = 1_000;
+
+struct State {
+    ready: Vec<Arc<Task>>,
+    /// When a parked task gives up: by time, then in the order in which they parked.
+    due: BTreeMap<(Duration, u64), Arc<Task>>,
+    parked: BTreeMap<TaskId, Option<(Duration, u64)>>,
+    chooser: Box<dyn Chooser>,
+    order: u64,
+    queries: u32,
+    /// Nobody has the turn.
+    idle: bool,
+}
+
+/// See the module.
+pub struct SimWorld {
+    now: AtomicU64,
+    preempts: AtomicBool,
+    state: Mutex<State>,
+}
+
+impl SimWorld {
+    /// A world at time 0 in which `chooser` decides who goes on.
+    pub fn new(chooser: Box<dyn Chooser>) -> SimWorld {
+        SimWorld {
+            now: AtomicU64::new(0),
+            preempts: AtomicBool::new(chooser.preempts()),
+            state: Mutex::new(State {
+                ready: Vec::new(),
+                due: BTreeMap::new(),
+                parked: BTreeMap::new(),
+                chooser,
+                order: 0,
+                queries: 0,
+                idle: true,
+            }),
+        }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        Duration::from_nanos(self.now.load(Ordering::Acquire))
+    }
+
+    pub(super) fn wall_clock(&self) -> f64 {
+        EPOCH + self.now().as_secs_f64()
+    }
+
+    pub(super) fn preempts(&self) -> bool {
+        self.preempts.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn start(&self, task: &Arc<Task>, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let runner = task.clone();
+        threads::run(Box::new(move || {
+            runner.parking.thread.get_or_init(std::thread::current);
+            wait_for_turn(&runner);
+            run_as(&runner, body);
+            if let super::world::World::Sim(world) = runner.kernel().world() {
+                world.pass_turn(&runner);
+            }
+        }))?;
+        self.make_ready(task.clone());
+        Ok(())
+    }
+
+    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
+        let begun = task.parking.state.compare_exchange(
+            parked::RUNNING,
+            parked::WAITING,
+            Ordering::AcqRel,
+            Ordering::Acquire,
+        );
+        if begun.is_ok() {
+            let mut state = self.state.lock();
+            state.queries = 0;
+            // An outside wake-up may have come before the task is in the list of the parked.
+            if task.parking.state.load(Ordering::Acquire) == parked::WAITING {
+                state.park(task, deadline);
+            } else {
+                state.ready.push(task.clone());
+            }
+            drop(state);
+            self.pass_turn(task);
+            wait_for_turn(task);
+        }
+        task.parking.state.swap(parked::RUNNING, Ordering::AcqRel);
+    }
+
+    pub(super) fn unpark(&self, task: &Arc<Task>) {
+        let mut state = self.state.lock();
+        if let Some(entry) = state.parked.remove(&task.id()) {
+            if let Some(key) = entry {
+                state.due.remove(&key);
+            }
+            drop(state);
+            self.make_ready(task.clone());
+        }
+    }
+
+    pub(super) fn point(&self, task: &Arc<Task>) {
+        if !self.preempts() {
+            return;
+        }
+        let mut state = self.state.lock();
+        if state.ready.is_empty() {
+            return;
+        }
+        state.ready.push(task.clone());
+        let current = state.ready.len() - 1;
+        let next = state.pick(Some(current));
+        drop(state);
+        if next.id() != task.id() {
+            give_turn(&next);
+            wait_for_turn(task);
+        }
+    }
+
+    pub(super) fn query(&self, task: &Arc<Task>) {
+        self.point(task);
+        let next_due = {
+            let mut state = self.state.lock();
+            state.queries += 1;
+            if state.queries < PATIENCE {
+                return;
+            }
+            state.queries = 0;
+            let next_due = state.due.keys().next().map(|(when, _)| *when);
+            if state.ready.is_empty() && next_due.is_none() {
+                return;
+            }
+            next_due.filter(|_| state.ready.is_empty())
+        };
+        // Behave as an interrupted busy wait would: others go on, or time passes.
+        self.park(task, Some(next_due.unwrap_or_else(|| self.now())));
+    }
+
+    fn make_ready(&self, task: Arc<Task>) {
+        let mut state = self.state.lock();
+        state.ready.push(task);
+        if state.idle {
+            let next = state.pick(None);
+            drop(state);
+            give_turn(&next);
+        }
+    }
+
+    /// The task that has the turn stops: choose who goes on, moving the clock when all wait.
+    fn pass_turn(&self, task: &Arc<Task>) {
+        loop {
+            let mut state = self.state.lock();
+            if !state.ready.is_empty() {
+                let next = state.pick(None);
+                drop(state);
+                give_turn(&next);
+                return;
+            }
+            drop(state);
+            let kernel = task.kernel();
+            if kernel.detector().look_in_sim(kernel) {
+                continue;
+            }
+            let mut state = self.state.lock();
+            if !state.ready.is_empty() {
+                continue;
+            }
+            if !state.advance(&self.now) {
+                state.idle = true;
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    fn park(&mut self, task: &Arc<Task>, deadline: Option<Duration>) {
+        let key = deadline.map(|when| {
+            self.order += 1;
+            (when, self.order)
+        });
+        if let Some(key) = key {
+            self.due.insert(key, task.clone());
+        }
+        self.parked.insert(task.id(), key);
+    }
+
+    fn pick(&mut self, current: Option<usize>) -> Arc<Task> {
+        self.idle = false;
+        let at = if self.ready.len() == 1 {
+            0
+        } else {
+            let ids: Vec<TaskId> = self.ready.iter().map(|t| t.id()).collect();
+            self.chooser.choose(&ids, current)
+        };
+        self.ready.remove(at)
+    }
+
+    /// Moves the clock to the next deadline and makes those ready whose time has come; false when nothing is due.
+    fn advance(&mut self, now: &AtomicU64) -> bool {
+        let Some((&(when, _), _)) = self.due.first_key_value() else {
+            return false;
+        };
+        let nanos = u64::try_from(when.as_nanos()).unwrap_or(u64::MAX);
+        now.fetch_max(nanos, Ordering::AcqRel);
+        while let Some(entry) = self.due.first_entry().filter(|e| e.key().0 <= when) {
+            let task = entry.remove();
+            self.parked.remove(&task.id());
+            self.ready.push(task);
+        }
+        true
+    }
+}
+
+fn give_turn(task: &Arc<Task>) {
+    task.parking.turn.store(true, Ordering::Release);
+    if let Some(thread) = task.parking.thread.get() {
+        thread.unpark();
+    }
+}
+
+fn wait_for_turn(task: &Arc<Task>) {
+    while !task.parking.turn.swap(false, Ordering::AcqRel) {
+        std::thread::park();
+    }
+}

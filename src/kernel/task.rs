@@ -1,0 +1,369 @@
+//! A task: one thread of control of the program.
+//!
+//! What others may ask of a task while it runs or waits (name, script line, what it waits for and since when, pending
+//! cancellations) is kept where it can be read from any thread: dumps and the deadlock search need nothing else.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::deadlock::Report;
+use super::events::Event;
+use super::object::Waitable;
+use super::{Kernel, Site};
+
+/// The number of a task. Never used twice in a program; the main task is 1.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TaskId(pub u64);
+
+/// What a task is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Runs the script's top level.
+    Main,
+    /// A thread the script asked for.
+    Thread,
+    /// A worker of a pool, or a timer: ends when what it serves ends.
+    Service,
+}
+
+/// What a task waits for at the door.
+#[derive(Clone)]
+pub struct Wait {
+    /// The object.
+    pub target: Arc<dyn Waitable>,
+    /// The call, as the script's author knows it: `acquire`, `get`, `join`.
+    pub verb: &'static str,
+    /// Where in the script.
+    pub site: Site,
+    /// Since when, in time since the program's start.
+    pub since: Duration,
+    /// When it gives up, if it does.
+    pub deadline: Option<Duration>,
+    /// True for a wait that is nobody's mistake: an idle worker, the end of the main script, a plain sleep.
+    pub idle: bool,
+    /// The how-manieth wait of the program it is.
+    pub order: u64,
+}
+
+/// Why a task should look up from what it does. Bits of [`Task::alerts`].
+pub mod alert {
+    /// Somebody called `cancel()`.
+    pub const CANCELLED: u32 = 1;
+    /// A signal asks the main task to stop.
+    pub const INTERRUPTED: u32 = 2;
+    /// The program is over; end without a word.
+    pub const ENDED: u32 = 4;
+    /// The deadlock search chose this task.
+    pub const DEADLOCKED: u32 = 8;
+    /// What a task that runs, rather than waits, has to look at.
+    pub const WHILE_RUNNING: u32 = CANCELLED | INTERRUPTED | ENDED;
+}
+
+/// The states of the word a task parks on.
+pub(super) mod parked {
+    /// Runs, or is about to try again.
+    pub const RUNNING: u32 = 0;
+    /// Waits, and nobody has woken it.
+    pub const WAITING: u32 = 1;
+    /// Was woken and has not noticed yet.
+    pub const NOTIFIED: u32 = 2;
+}
+
+/// The part of a task that the worlds use to stop and start it.
+#[derive(Default)]
+pub(super) struct Parking {
+    pub state: AtomicU32,
+    /// Under `Sim`: it is this task's turn.
+    pub turn: AtomicBool,
+    pub thread: OnceLock<std::thread::Thread>,
+}
+
+/// One thread of control.
+pub struct Task {
+    id: TaskId,
+    kernel: Arc<Kernel>,
+    role: Role,
+    born: Site,
+    name: Mutex<Arc<str>>,
+    daemon: AtomicBool,
+    site: AtomicU64,
+    alerts: AtomicU32,
+    cancels: AtomicU32,
+    signal: AtomicU32,
+    holding: AtomicUsize,
+    ended: AtomicBool,
+    waits: AtomicU64,
+    wait: Mutex<Option<Wait>>,
+    verdict: Mutex<Option<Arc<Report>>>,
+    pub(super) parking: Parking,
+}
+
+impl Task {
+    pub(super) fn new(
+        kernel: Arc<Kernel>,
+        id: TaskId,
+        name: Arc<str>,
+        role: Role,
+        daemon: bool,
+    ) -> Arc<Task> {
+        let born = try_current().map_or(Site::NONE, |t| t.site());
+        Arc::new(Task {
+            id,
+            kernel,
+            role,
+            born,
+            name: Mutex::new(name),
+            daemon: AtomicBool::new(daemon),
+            site: AtomicU64::new(born.to_bits()),
+            alerts: AtomicU32::new(0),
+            cancels: AtomicU32::new(0),
+            signal: AtomicU32::new(0),
+            holding: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+            waits: AtomicU64::new(0),
+            wait: Mutex::new(None),
+            verdict: Mutex::new(None),
+            parking: Parking::default(),
+        })
+    }
+
+    /// The task's number.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// The program it belongs to.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// What it is for.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Its name.
+    pub fn name(&self) -> Arc<str> {
+        self.name.lock().clone()
+    }
+
+    /// Gives it another name.
+    pub fn set_name(&self, name: &str) {
+        *self.name.lock() = name.into();
+    }
+
+    /// Where in the script it was made.
+    pub fn born(&self) -> Site {
+        self.born
+    }
+
+    /// True when the program does not wait for it.
+    pub fn is_daemon(&self) -> bool {
+        self.daemon.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the program waits for it.
+    pub fn set_daemon(&self, daemon: bool) {
+        self.daemon.store(daemon, Ordering::Relaxed);
+    }
+
+    /// Where in the script it was last seen.
+    pub fn site(&self) -> Site {
+        Site::from_bits(self.site.load(Ordering::Relaxed))
+    }
+
+    /// Notes where in the script it is.
+    pub fn set_site(&self, site: Site) {
+        self.site.store(site.to_bits(), Ordering::Relaxed);
+    }
+
+    /// True when it has run to its end.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// What it waits for now.
+    pub fn waiting(&self) -> Option<Wait> {
+        self.wait.lock().clone()
+    }
+
+    /// One more owned object; see [`Task::end`].
+    pub fn took(&self) {
+        self.holding.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One owned object less.
+    pub fn gave_back(&self) {
+        self.holding.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many owned objects it holds.
+    pub fn holding(&self) -> usize {
+        self.holding.load(Ordering::Relaxed)
+    }
+
+    /// Wakes it if it waits, else makes its next wait return at once.
+    pub fn wake(self: &Arc<Self>) {
+        if self.parking.state.swap(parked::NOTIFIED, Ordering::AcqRel) == parked::WAITING {
+            self.kernel.world().unpark(self);
+        }
+    }
+
+    /// Asks it to end its current or next blocking call with [`super::Stop::Cancelled`], once for each call.
+    pub fn cancel(self: &Arc<Self>) {
+        self.cancels.fetch_add(1, Ordering::Relaxed);
+        self.alert(alert::CANCELLED);
+    }
+
+    /// Asks it to end its current or next blocking call with [`super::Stop::Interrupted`].
+    pub fn interrupt(self: &Arc<Self>, signal: u32) {
+        self.signal.store(signal, Ordering::Relaxed);
+        self.alert(alert::INTERRUPTED);
+    }
+
+    /// Raises bits of [`alert`] and wakes it.
+    pub fn alert(self: &Arc<Self>, bits: u32) {
+        self.alerts.fetch_or(bits, Ordering::AcqRel);
+        self.wake();
+    }
+
+    /// The raised bits of [`alert`]. One relaxed load.
+    pub fn alerts(&self) -> u32 {
+        self.alerts.load(Ordering::Relaxed)
+    }
+
+    /// Lowers bits of [`alert`].
+    pub fn clear_alert(&self, bits: u32) {
+        self.alerts.fetch_and(!bits, Ordering::AcqRel);
+    }
+
+    /// Takes one pending cancellation.
+    pub fn take_cancel(&self) -> bool {
+        let taken = self
+            .cancels
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
+            .unwrap_or(0);
+        if taken <= 1 {
+            self.clear_alert(alert::CANCELLED);
+        }
+        taken > 0
+    }
+
+    /// Takes the pending interruption: the number of the signal.
+    pub fn take_interrupt(&self) -> Option<u32> {
+        if self.alerts() & alert::INTERRUPTED == 0 {
+            return None;
+        }
+        self.clear_alert(alert::INTERRUPTED);
+        Some(self.signal.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn convict(self: &Arc<Self>, report: Arc<Report>) {
+        *self.verdict.lock() = Some(report);
+        self.alert(alert::DEADLOCKED);
+    }
+
+    pub(super) fn take_verdict(&self) -> Option<Arc<Report>> {
+        if self.alerts() & alert::DEADLOCKED == 0 {
+            return None;
+        }
+        self.clear_alert(alert::DEADLOCKED);
+        self.verdict.lock().take()
+    }
+
+    pub(super) fn begin_wait(&self, mut wait: Wait) {
+        wait.order = self.kernel.count_wait(wait.deadline.is_none());
+        self.kernel.events().emit(|| Event::Waits {
+            task: self.id,
+            object: wait.target.core().id(),
+            verb: wait.verb,
+        });
+        *self.wait.lock() = Some(wait);
+        self.waits.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(super) fn finish_wait(&self) {
+        if let Some(wait) = self.wait.lock().take() {
+            self.kernel.count_wake(wait.deadline.is_none());
+        }
+        self.kernel.events().emit(|| Event::Wakes { task: self.id });
+    }
+
+    /// How many waits it has begun, and whether it is in one that nobody has ended yet.
+    pub(super) fn wait_state(&self) -> (u64, bool) {
+        let count = self.waits.load(Ordering::Acquire);
+        (
+            count,
+            self.parking.state.load(Ordering::Acquire) == parked::WAITING,
+        )
+    }
+
+    /// The task is over: what it still owns is abandoned, and the deadlock search looks again.
+    pub fn end(self: &Arc<Self>) {
+        self.ended.store(true, Ordering::Release);
+        if self.holding() > 0 {
+            self.kernel.owner_ended(self.id);
+        }
+        self.kernel.forget_task(self.id);
+        self.kernel.events().emit(|| Event::Ended { task: self.id });
+    }
+}
+
+impl std::fmt::Debug for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Task(#{} {:?})", self.id.0, self.name())
+    }
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Task>>> = const { RefCell::new(None) };
+}
+
+/// Makes `task` the current task of this OS thread while `body` runs.
+pub fn run_as<R>(task: &Arc<Task>, body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Arc<Task>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let previous = self.0.take();
+            CURRENT.with(|c| *c.borrow_mut() = previous);
+        }
+    }
+    let previous = CURRENT.with(|c| c.borrow_mut().replace(task.clone()));
+    let _restore = Restore(previous);
+    body()
+}
+
+/// The task that runs on this OS thread, if any.
+pub fn try_current() -> Option<Arc<Task>> {
+    CURRENT.with(|c| c.borrow().clone())
+}
+
+/// The task that runs on this OS thread.
+///
+/// # Panics
+/// When none does: script code and primitives run on tasks only.
+pub fn current() -> Arc<Task> {
+    try_current().expect("invariant: primitives are used from tasks only")
+}
+
+/// Calls `f` with the current task without counting a reference.
+///
+/// # Panics
+/// As [`current`].
+pub fn with_current<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
+    CURRENT.with(|c| {
+        let task = c.borrow();
+        f(task
+            .as_ref()
+            .expect("invariant: primitives are used from tasks only"))
+    })
+}
+
+/// The alerts of the current task; 0 where there is none. Cheap enough for every operation of a script.
+pub fn current_alerts() -> u32 {
+    CURRENT.with(|c| c.borrow().as_ref().map_or(0, |t| t.alerts()))
+}

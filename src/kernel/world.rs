@@ -1,0 +1,94 @@
+//! The world a program runs in: where time, the next task and chance come from.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::real::RealWorld;
+use super::sim::SimWorld;
+use super::task::Task;
+
+/// The real world (OS clock, OS threads in parallel) or a simulated one (virtual clock, one task at a time).
+pub enum World {
+    /// Threads in parallel, the OS's clock.
+    Real(RealWorld),
+    /// One task at a time, a clock that jumps when all wait.
+    Sim(SimWorld),
+}
+
+impl World {
+    /// Time since the program's start. Never goes back.
+    pub fn now(&self) -> Duration {
+        match self {
+            World::Real(w) => w.now(),
+            World::Sim(w) => w.now(),
+        }
+    }
+
+    /// Seconds since 1970-01-01 UTC.
+    pub fn wall_clock(&self) -> f64 {
+        match self {
+            World::Real(w) => w.wall_clock(),
+            World::Sim(w) => w.wall_clock(),
+        }
+    }
+
+    /// True for the simulated world.
+    pub fn is_sim(&self) -> bool {
+        matches!(self, World::Sim(_))
+    }
+
+    /// True when tasks may have to hand over where they need not wait.
+    pub(super) fn preempts(&self) -> bool {
+        match self {
+            World::Real(_) => false,
+            World::Sim(w) => w.preempts(),
+        }
+    }
+
+    /// Lets the task wait for a wake-up a very short time without the cost of sleeping: true when it came.
+    pub(super) fn spin(&self, task: &Task) -> bool {
+        match self {
+            World::Real(w) => w.spin(task),
+            World::Sim(_) => false,
+        }
+    }
+
+    /// Stops the current task until it is woken or `deadline` has come.
+    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
+        match self {
+            World::Real(w) => w.park(task, deadline),
+            World::Sim(w) => w.park(task, deadline),
+        }
+    }
+
+    /// Lets a task go on that was parked.
+    pub(super) fn unpark(&self, task: &Arc<Task>) {
+        match self {
+            World::Real(w) => w.unpark(task),
+            World::Sim(w) => w.unpark(task),
+        }
+    }
+
+    /// Runs `body` as `task` on a thread of its own.
+    pub(super) fn start(&self, task: &Arc<Task>, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        match self {
+            World::Real(w) => w.start(task, body),
+            World::Sim(w) => w.start(task, body),
+        }
+    }
+
+    /// A place where the simulated world may let another task go on.
+    pub(super) fn point(&self, task: &Arc<Task>) {
+        if let World::Sim(w) = self {
+            w.point(task);
+        }
+    }
+
+    /// The task asks for some state again and again, perhaps in a loop that waits for it to change.
+    pub(super) fn query(&self, task: &Arc<Task>) {
+        if let World::Sim(w) = self {
+            w.query(task);
+        }
+    }
+}

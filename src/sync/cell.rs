@@ -1,0 +1,90 @@
+//! A value that tasks share.
+//!
+//! Invariants: reads and writes are atomic, each by itself; while an update runs, which may be script code that waits,
+//! nobody else writes, and readers see the value from before it.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use super::lock::Lock;
+use crate::kernel::{ObjectCore, Waitable, door};
+
+/// See the module.
+pub struct Cell<T> {
+    core: Arc<ObjectCore>,
+    value: Mutex<T>,
+    /// Made by the first update.
+    gate: OnceLock<Arc<Lock>>,
+}
+
+impl<T: Send + 'static> Cell<T> {
+    /// A cell of `kind` that holds what `value` makes for it (values that contain handles need to know their holder).
+    pub fn new(kind: &'static str, value: impl FnOnce(&Arc<ObjectCore>) -> T) -> Arc<Cell<T>> {
+        let core = ObjectCore::new(kind);
+        let value = Mutex::new(value(&core));
+        Arc::new(Cell {
+            core,
+            value,
+            gate: OnceLock::new(),
+        })
+    }
+
+    /// Looks at the value. `look` must not wait.
+    pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        door::query();
+        look(&self.value.lock())
+    }
+
+    /// Changes the value. `change` must not wait.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`] while it waits for an update of another task to end.
+    pub fn write<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Fault> {
+        door::point();
+        let Some(gate) = self.gate.get().filter(|gate| gate.owner().is_some()) else {
+            return Ok(change(&mut self.value.lock()));
+        };
+        self.through(gate, || Ok(change(&mut self.value.lock())))
+    }
+
+    /// Runs `body` while nobody else writes; it reads and writes with [`Cell::peek`] and [`Cell::replace`], and may wait.
+    ///
+    /// # Errors
+    /// Those of `body`; [`Fault::Stopped`] while it waits for another update to end.
+    pub fn update<R, E: From<Fault>>(&self, body: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        self.through(self.gate.get_or_init(Lock::new), body)
+    }
+
+    /// Looks at the value from within an update.
+    pub fn peek<R>(&self, look: impl FnOnce(&T) -> R) -> R {
+        look(&self.value.lock())
+    }
+
+    /// Changes the value from within an update.
+    pub fn replace<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
+        change(&mut self.value.lock())
+    }
+
+    fn through<R, E: From<Fault>>(
+        &self,
+        gate: &Arc<Lock>,
+        body: impl FnOnce() -> Result<R, E>,
+    ) -> Result<R, E> {
+        match gate.acquire(None) {
+            // An update that was given up half-way has changed nothing.
+            Ok(()) | Err(Fault::Abandoned(_)) => {}
+            Err(fault) => return Err(fault.into()),
+        }
+        let result = body();
+        gate.release()?;
+        result
+    }
+}
+
+impl<T: Send + 'static> Waitable for Cell<T> {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+}

@@ -1,0 +1,331 @@
+//! A result that will be there later, and sets of them.
+//!
+//! Invariants: a future goes from pending to running to done, or from pending to cancelled, and never back; its result is
+//! set once; whoever waits goes on when it is done or cancelled; callbacks are called once each, in the order in which
+//! they were added.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use crate::kernel::{
+    Enders, ObjectCore, Operation, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door,
+};
+
+/// Who could run a future that is pending.
+pub type Runners = Arc<dyn Fn() -> Enders + Send + Sync>;
+
+type Callback<T> = Box<dyn FnOnce(&Arc<Future<T>>) + Send>;
+
+/// How far a future has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Not begun.
+    Pending,
+    /// Run by this task.
+    Running(TaskId),
+    /// It has its result.
+    Done,
+    /// It will never run.
+    Cancelled,
+}
+
+struct State<T> {
+    stage: Stage,
+    result: Option<T>,
+    waiters: WaitQueue,
+    callbacks: Vec<Callback<T>>,
+}
+
+/// See the module.
+pub struct Future<T> {
+    core: Arc<ObjectCore>,
+    runners: Option<Runners>,
+    state: Mutex<State<T>>,
+}
+
+impl<T: Send + 'static> Future<T> {
+    /// A pending future; `runners` says who could run it, for the deadlock search.
+    pub fn new(kind: &'static str, runners: Option<Runners>) -> Arc<Future<T>> {
+        let state = State {
+            stage: Stage::Pending,
+            result: None,
+            waiters: WaitQueue::default(),
+            callbacks: Vec::new(),
+        };
+        Arc::new(Future {
+            core: ObjectCore::new(kind),
+            runners,
+            state: Mutex::new(state),
+        })
+    }
+
+    /// `task` begins to run it: false when it was cancelled before.
+    pub fn begin(&self, task: TaskId) -> bool {
+        let mut state = self.state.lock();
+        let pending = state.stage == Stage::Pending;
+        if pending {
+            state.stage = Stage::Running(task);
+        }
+        pending
+    }
+
+    /// Sets the result, lets all go on that wait, and calls the callbacks in this task.
+    pub fn finish(self: &Arc<Self>, result: T) {
+        self.settle(Stage::Done, Some(result));
+    }
+
+    /// Cancels it if it has not begun: true when it is cancelled (now or before).
+    pub fn cancel(self: &Arc<Self>) -> bool {
+        door::point();
+        match self.stage() {
+            Stage::Cancelled => true,
+            Stage::Pending => self.settle(Stage::Cancelled, None),
+            Stage::Running(_) | Stage::Done => false,
+        }
+    }
+
+    fn settle(self: &Arc<Self>, stage: Stage, result: Option<T>) -> bool {
+        let callbacks = {
+            let mut state = self.state.lock();
+            let over = matches!(state.stage, Stage::Done | Stage::Cancelled);
+            if over || (stage == Stage::Cancelled && state.stage != Stage::Pending) {
+                return state.stage == stage;
+            }
+            state.stage = stage;
+            state.result = result;
+            state.waiters.grant_all();
+            std::mem::take(&mut state.callbacks)
+        };
+        callbacks.into_iter().for_each(|callback| callback(self));
+        true
+    }
+
+    /// How far it is.
+    pub fn stage(&self) -> Stage {
+        self.state.lock().stage
+    }
+
+    /// True when it is done or cancelled.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage(), Stage::Done | Stage::Cancelled)
+    }
+
+    /// Calls `callback` when it is over, in the task that brings that about; at once if it is over already.
+    pub fn when_over(self: &Arc<Self>, callback: impl FnOnce(&Arc<Future<T>>) + Send + 'static) {
+        {
+            let mut state = self.state.lock();
+            if !matches!(state.stage, Stage::Done | Stage::Cancelled) {
+                state.callbacks.push(Box::new(callback));
+                return;
+            }
+        }
+        callback(self);
+    }
+
+    /// Waits until it is over, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
+        door::enter()?;
+        if self.is_over() {
+            return Ok(());
+        }
+        Ok(block(&mut self.waiting(), limit)?)
+    }
+
+    /// Looks at the result, which is there when it is done.
+    ///
+    /// # Errors
+    /// [`Fault::CancelledFuture`].
+    pub fn look<R>(&self, look: impl FnOnce(Option<&T>) -> R) -> Result<R, Fault> {
+        let state = self.state.lock();
+        match state.stage {
+            Stage::Cancelled => Err(Fault::CancelledFuture(self.core.label())),
+            _ => Ok(look(state.result.as_ref())),
+        }
+    }
+
+    /// An operation that waits until it is over.
+    pub fn waiting(self: &Arc<Self>) -> WaitOver<T> {
+        WaitOver {
+            future: self.clone(),
+            ticket: Ticket::default(),
+            verb: "result",
+        }
+    }
+
+    /// The same, under the name of the call that waits.
+    pub fn waiting_as(self: &Arc<Self>, verb: &'static str) -> WaitOver<T> {
+        WaitOver {
+            future: self.clone(),
+            ticket: Ticket::default(),
+            verb,
+        }
+    }
+}
+
+impl<T: Send + 'static> Waitable for Future<T> {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        let Some(state) = self.state.try_lock() else {
+            return Enders::Somebody;
+        };
+        match (state.stage, &self.runners) {
+            (Stage::Running(task), _) => Enders::Tasks(vec![task]),
+            (Stage::Pending, Some(runners)) => runners(),
+            (Stage::Pending, None) => Enders::Holders,
+            (Stage::Done | Stage::Cancelled, _) => Enders::Somebody,
+        }
+    }
+
+    fn state(&self) -> String {
+        let Some(state) = self.state.try_lock() else {
+            return String::new();
+        };
+        match state.stage {
+            Stage::Pending => "pending".into(),
+            Stage::Running(_) => "running".into(),
+            Stage::Done => "done".into(),
+            Stage::Cancelled => "cancelled".into(),
+        }
+    }
+}
+
+/// The calls `result()`, `wait()`, `join()`.
+pub struct WaitOver<T: Send + 'static> {
+    future: Arc<Future<T>>,
+    ticket: Ticket,
+    verb: &'static str,
+}
+
+impl<T: Send + 'static> Operation for WaitOver<T> {
+    type Output = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut state = self.future.state.lock();
+        if matches!(state.stage, Stage::Done | Stage::Cancelled) {
+            return Poll::Ready(());
+        }
+        state.waiters.enlist(&mut self.ticket, waker, ());
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {
+        self.future.state.lock().waiters.remove(&mut self.ticket);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.future.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        self.verb
+    }
+}
+
+#[derive(Default)]
+struct Finished {
+    order: VecDeque<usize>,
+    waiters: WaitQueue,
+}
+
+/// Futures in the order in which they end. Waiting for the next one costs the same however many there are.
+pub struct Completions<T> {
+    core: Arc<ObjectCore>,
+    futures: Vec<Arc<Future<T>>>,
+    finished: Mutex<Finished>,
+}
+
+impl<T: Send + 'static> Completions<T> {
+    /// Watches `futures`.
+    pub fn new(futures: Vec<Arc<Future<T>>>) -> Arc<Completions<T>> {
+        let core = ObjectCore::new("futures");
+        let all = Arc::new(Completions {
+            core,
+            futures,
+            finished: Mutex::default(),
+        });
+        for (index, future) in all.futures.iter().enumerate() {
+            let set = Arc::downgrade(&all);
+            future.when_over(move |_| {
+                if let Some(set) = set.upgrade() {
+                    let mut finished = set.finished.lock();
+                    finished.order.push_back(index);
+                    finished.waiters.nudge();
+                }
+            });
+        }
+        all
+    }
+
+    /// The index of the next future that is over, waiting at most `limit`. Each index comes once; asking for more than
+    /// there are is a mistake of the caller's and waits for ever.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub fn next(self: &Arc<Self>, limit: Option<Duration>) -> Result<usize, Fault> {
+        door::enter()?;
+        Ok(block(
+            &mut NextOver {
+                set: self.clone(),
+                ticket: Ticket::default(),
+            },
+            limit,
+        )?)
+    }
+}
+
+impl<T: Send + 'static> Waitable for Completions<T> {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        let open = self
+            .futures
+            .iter()
+            .filter(|f| f.state.try_lock().is_none_or(|s| s.result.is_none()));
+        Enders::AnyOf(open.map(|f| f.clone() as Arc<dyn Waitable>).collect())
+    }
+}
+
+/// One step of `as_completed` or `wait`.
+struct NextOver<T: Send + 'static> {
+    set: Arc<Completions<T>>,
+    ticket: Ticket,
+}
+
+impl<T: Send + 'static> Operation for NextOver<T> {
+    type Output = usize;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<usize> {
+        let mut finished = self.set.finished.lock();
+        if let Some(index) = finished.order.pop_front() {
+            finished.waiters.remove(&mut self.ticket);
+            return Poll::Ready(index);
+        }
+        finished.waiters.enlist(&mut self.ticket, waker, ());
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {
+        self.set.finished.lock().waiters.remove(&mut self.ticket);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.set.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "wait"
+    }
+}

@@ -1,0 +1,359 @@
+//! A lock with an owner, plain or re-entrant.
+//!
+//! Invariants: at most one task owns it; only the owner releases it; an owner that ends without releasing loses it, and
+//! the next one is told once. Nobody is overtaken twice: a waiter that was woken and came too late has priority from then
+//! on (a newcomer may be quicker than a waiter once, or each hand-over would cost a switch of threads).
+//!
+//! The word holds the owner's number and a bit that says somebody waits; uncontended acquire and release are one
+//! compare-and-swap each.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use crate::kernel::events::Event;
+use crate::kernel::{
+    Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block,
+    door, with_current,
+};
+
+const CONTENDED: u64 = 1;
+
+/// See the module.
+pub struct Lock {
+    core: Arc<ObjectCore>,
+    reentrant: bool,
+    word: AtomicU64,
+    depth: AtomicU32,
+    site: AtomicU64,
+    abandoned: AtomicBool,
+    waiters: Mutex<WaitQueue>,
+}
+
+impl Lock {
+    /// A lock that its owner cannot take twice.
+    pub fn new() -> Arc<Lock> {
+        Self::make("Lock", false)
+    }
+
+    /// A lock that counts how often its owner took it.
+    pub fn reentrant() -> Arc<Lock> {
+        Self::make("RLock", true)
+    }
+
+    fn make(kind: &'static str, reentrant: bool) -> Arc<Lock> {
+        let lock = Self::unlisted(kind, reentrant);
+        let listed: Arc<dyn Waitable> = lock.clone();
+        lock.core.kernel().list(&listed);
+        lock
+    }
+
+    fn unlisted(kind: &'static str, reentrant: bool) -> Arc<Lock> {
+        Arc::new(Lock {
+            core: ObjectCore::new(kind),
+            reentrant,
+            word: AtomicU64::new(0),
+            depth: AtomicU32::new(0),
+            site: AtomicU64::new(0),
+            abandoned: AtomicBool::new(false),
+            waiters: Mutex::default(),
+        })
+    }
+
+    /// Takes it, waiting at most `limit`.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`]; [`Fault::Abandoned`], and then the caller owns it all the same.
+    pub fn acquire(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
+        door::enter()?;
+        if with_current(|task| self.take_free(task) || self.take_again(task)) {
+            return self.taken();
+        }
+        block(&mut Acquire::new(self), limit)?;
+        self.taken()
+    }
+
+    /// Takes it if that is possible at once.
+    ///
+    /// # Errors
+    /// [`Fault::Abandoned`], and then the caller owns it all the same.
+    pub fn try_acquire(self: &Arc<Self>) -> Result<bool, Fault> {
+        door::point();
+        let taken = with_current(|task| {
+            self.take_free(task)
+                || self.take_again(task)
+                || self.take_slowly(task, &mut Ticket::default())
+        });
+        if taken {
+            self.taken()?;
+        }
+        Ok(taken)
+    }
+
+    /// Gives it back.
+    ///
+    /// # Errors
+    /// [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub fn release(&self) -> Result<(), Fault> {
+        door::point();
+        with_current(|task| {
+            self.must_own(task.id())?;
+            if self.depth.load(Ordering::Relaxed) > 1 {
+                self.depth.fetch_sub(1, Ordering::Relaxed);
+                return Ok(());
+            }
+            self.let_go(task);
+            Ok(())
+        })
+    }
+
+    /// True when somebody owns it.
+    pub fn locked(&self) -> bool {
+        door::query();
+        self.owner().is_some()
+    }
+
+    /// True when the current task owns it.
+    pub fn is_mine(&self) -> bool {
+        with_current(|task| self.owner() == Some(task.id()))
+    }
+
+    /// The owner.
+    pub fn owner(&self) -> Option<TaskId> {
+        owner_in(self.word.load(Ordering::Acquire))
+    }
+
+    /// # Errors
+    /// [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub(super) fn must_own(&self, task: TaskId) -> Result<(), Fault> {
+        match self.owner() {
+            Some(owner) if owner == task => Ok(()),
+            None => Err(Fault::NotHeld(self.core.label())),
+            Some(owner) => {
+                let name = self
+                    .core
+                    .kernel()
+                    .task(owner)
+                    .map_or_else(|| "a thread that ended".into(), |t| t.name());
+                Err(Fault::NotOwner(self.core.label(), name.to_string()))
+            }
+        }
+    }
+
+    /// Gives it back however often it was taken; returns how often.
+    pub(super) fn release_fully(&self, task: &Arc<Task>) -> u32 {
+        let depth = self.depth.load(Ordering::Relaxed);
+        self.let_go(task);
+        depth
+    }
+
+    /// Takes it back after [`Lock::release_fully`], whatever happens meanwhile.
+    ///
+    /// # Errors
+    /// As [`Lock::acquire`], for the end of the program and deadlocks only.
+    pub(super) fn take_back(self: &Arc<Self>, depth: u32) -> Result<(), Fault> {
+        if !with_current(|task| self.take_free(task)) {
+            door::block_through(&mut Acquire::new(self))?;
+        }
+        self.depth.store(depth, Ordering::Relaxed);
+        self.taken()
+    }
+
+    /// An operation that takes it, for [`super::select`].
+    pub fn acquiring(self: &Arc<Self>) -> Acquire {
+        Acquire::new(self)
+    }
+
+    /// What follows each successful take.
+    fn taken(&self) -> Result<(), Fault> {
+        if self.abandoned.load(Ordering::Relaxed) && self.abandoned.swap(false, Ordering::AcqRel) {
+            return Err(Fault::Abandoned(self.core.label()));
+        }
+        Ok(())
+    }
+
+    fn take_free(&self, task: &Task) -> bool {
+        let taken = self
+            .word
+            .compare_exchange(0, task.id().0 << 1, Ordering::Acquire, Ordering::Relaxed)
+            .is_ok();
+        if taken {
+            self.note(task);
+        }
+        taken
+    }
+
+    fn take_again(&self, task: &Task) -> bool {
+        let mine = self.reentrant && self.owner() == Some(task.id());
+        if mine {
+            self.depth.fetch_add(1, Ordering::Relaxed);
+        }
+        mine
+    }
+
+    /// Takes it with the queue in view: only whom nobody has priority over.
+    fn take_slowly(&self, task: &Task, ticket: &mut Ticket) -> bool {
+        let mut waiters = self.waiters.lock();
+        self.take_from(&mut waiters, task, ticket)
+    }
+
+    fn take_from(&self, waiters: &mut WaitQueue, task: &Task, ticket: &mut Ticket) -> bool {
+        if waiters.front_has_priority() && !waiters.is_front(ticket) {
+            return false;
+        }
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            if owner_in(word).is_some() {
+                return false;
+            }
+            let others = waiters.len() > usize::from(ticket.is_enlisted());
+            let new = task.id().0 << 1 | u64::from(others);
+            match self
+                .word
+                .compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire)
+            {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
+        }
+        waiters.remove(ticket);
+        self.note(task);
+        true
+    }
+
+    fn note(&self, task: &Task) {
+        self.depth.store(1, Ordering::Relaxed);
+        self.site.store(task.site().to_bits(), Ordering::Relaxed);
+        task.took();
+        let object = self.core.id();
+        task.kernel().events().emit(|| Event::Acquired {
+            task: task.id(),
+            object,
+        });
+    }
+
+    fn let_go(&self, task: &Task) {
+        task.gave_back();
+        let object = self.core.id();
+        task.kernel().events().emit(|| Event::Released {
+            task: task.id(),
+            object,
+        });
+        self.free(task.id());
+    }
+
+    fn free(&self, owner: TaskId) {
+        if self
+            .word
+            .compare_exchange(owner.0 << 1, 0, Ordering::Release, Ordering::Relaxed)
+            .is_ok()
+        {
+            return;
+        }
+        let waiters = self.waiters.lock();
+        self.word.store(
+            if waiters.is_empty() { 0 } else { CONTENDED },
+            Ordering::Release,
+        );
+        waiters.nudge();
+    }
+}
+
+fn owner_in(word: u64) -> Option<TaskId> {
+    (word >> 1 != 0).then_some(TaskId(word >> 1))
+}
+
+impl Waitable for Lock {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::AllOf(self.owner().into_iter().collect())
+    }
+
+    fn owners(&self) -> Vec<(TaskId, Site)> {
+        let site = Site::from_bits(self.site.load(Ordering::Relaxed));
+        self.owner()
+            .map(|owner| (owner, site))
+            .into_iter()
+            .collect()
+    }
+
+    fn owner_ended(&self, task: TaskId) {
+        if self.owner() == Some(task) {
+            self.abandoned.store(true, Ordering::Release);
+            self.free(task);
+        }
+    }
+
+    fn state(&self) -> String {
+        let waiting = self.waiters.try_lock().map_or(0, |w| w.len());
+        match (self.owner(), waiting) {
+            (None, _) => "free".into(),
+            (Some(_), 0) => "locked".into(),
+            (Some(_), n) => format!("locked, {n} waiting"),
+        }
+    }
+}
+
+/// The call `acquire()`.
+pub struct Acquire {
+    lock: Arc<Lock>,
+    ticket: Ticket,
+}
+
+impl Acquire {
+    fn new(lock: &Arc<Lock>) -> Acquire {
+        Acquire {
+            lock: lock.clone(),
+            ticket: Ticket::default(),
+        }
+    }
+}
+
+impl Operation for Acquire {
+    type Output = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let lock = &self.lock;
+        with_current(|task| {
+            if lock.take_again(task) {
+                return Poll::Ready(());
+            }
+            let mut waiters = lock.waiters.lock();
+            if !self.ticket.is_enlisted() {
+                waiters.enlist(&mut self.ticket, waker, ());
+                // From here on a release looks at the queue, so none can be missed.
+                lock.word.fetch_or(CONTENDED, Ordering::AcqRel);
+            } else {
+                waiters.was_overtaken(&self.ticket);
+            }
+            match lock.take_from(&mut waiters, task, &mut self.ticket) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+    }
+
+    fn abandon(&mut self) {
+        let mut waiters = self.lock.waiters.lock();
+        waiters.remove(&mut self.ticket);
+        // It may have been the one that a release woke.
+        if self.lock.owner().is_none() {
+            waiters.nudge();
+        }
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.lock.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "acquire"
+    }
+}

@@ -1,0 +1,30 @@
+//! The primitives: locks, signals, shared values, queues, futures.
+//!
+//! Each is a small state machine over the kernel's door and is generic over what it carries. Each states its invariant in
+//! its first comment; `tests/explore.rs` tries it under every schedule of small cases.
+
+pub mod barrier;
+pub mod cell;
+pub mod condition;
+pub mod event;
+pub mod fault;
+pub mod future;
+pub mod latch;
+pub mod lock;
+pub mod ordered;
+pub mod queue;
+pub mod rwlock;
+pub mod select;
+pub mod semaphore;
+
+pub use barrier::Barrier;
+pub use cell::Cell;
+pub use condition::Condition;
+pub use event::Event;
+pub use fault::Fault;
+pub use future::Future;
+pub use latch::Latch;
+pub use lock::Lock;
+pub use queue::{Order, Queue};
+pub use rwlock::RwLock;
+pub use semaphore::Semaphore;

@@ -1,0 +1,523 @@
+//! Queues: first in first out, last in first out, smallest first.
+//!
+//! Invariants: what was put comes out once, or is still there; never more than `maxsize` items are in it; a put that
+//! succeeded comes before the close, so `Closed` from a get means that nothing is left; a waiter is overtaken by
+//! newcomers at most once.
+//!
+//! The items of a FIFO queue lie in a crossbeam channel. `word` counts the items that are in or on their way in, and has
+//! the bit that says "closed", so that both change together.
+
+use std::cmp::Ordering as Compared;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::task::Poll;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use super::ordered::Ordered;
+use crate::kernel::events::Event;
+use crate::kernel::{
+    ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
+};
+
+const CLOSED: usize = 1;
+const ONE: usize = 2;
+
+/// Compares two items, or says why they do not compare.
+pub type Comparison<T> = fn(&T, &T) -> Result<Compared, String>;
+
+/// In which order items come out.
+pub enum Order<T> {
+    /// First in, first out.
+    Fifo,
+    /// Last in, first out.
+    Lifo,
+    /// Smallest first; equal ones in the order they were put.
+    Priority(Comparison<T>),
+}
+
+enum Store<T> {
+    Fifo(Sender<T>, Receiver<T>),
+    Lifo(Mutex<Vec<T>>),
+    Priority(Mutex<Ordered<T>>, Comparison<T>),
+}
+
+impl<T> Store<T> {
+    fn new(order: Order<T>) -> Store<T> {
+        match order {
+            Order::Fifo => {
+                let (sender, receiver) = unbounded();
+                Store::Fifo(sender, receiver)
+            }
+            Order::Lifo => Store::Lifo(Mutex::default()),
+            Order::Priority(compare) => Store::Priority(Mutex::default(), compare),
+        }
+    }
+
+    fn push(&self, item: T) -> Result<(), Fault> {
+        match self {
+            Store::Fifo(sender, _) => {
+                let sent = sender.try_send(item);
+                debug_assert!(
+                    sent.is_ok(),
+                    "invariant: an unbounded channel whose receiver is beside it takes all"
+                );
+            }
+            Store::Lifo(items) => items.lock().push(item),
+            Store::Priority(items, compare) => items
+                .lock()
+                .put(item, compare)
+                .map_err(Fault::Incomparable)?,
+        }
+        Ok(())
+    }
+
+    fn pop(&self) -> Option<T> {
+        match self {
+            Store::Fifo(_, receiver) => receiver.try_recv().ok(),
+            Store::Lifo(items) => items.lock().pop(),
+            Store::Priority(items, _) => items.lock().take(),
+        }
+    }
+}
+
+/// Those who wait on one side of the queue; the atomics let the other side pass by when nobody does.
+#[derive(Default)]
+struct Side {
+    waiters: Mutex<WaitQueue>,
+    count: AtomicUsize,
+    priority: AtomicBool,
+}
+
+impl Side {
+    fn note(&self, waiters: &WaitQueue) {
+        self.count.store(waiters.len(), Ordering::SeqCst);
+        self.priority
+            .store(waiters.front_has_priority(), Ordering::SeqCst);
+    }
+
+    /// After something changed on the other side.
+    fn nudge(&self) {
+        fence(Ordering::SeqCst);
+        if self.count.load(Ordering::SeqCst) > 0 {
+            self.waiters.lock().nudge();
+        }
+    }
+
+    fn open_to_newcomers(&self) -> bool {
+        !self.priority.load(Ordering::Relaxed)
+    }
+
+    /// One poll of a waiting call: `attempt` tries, `more` says whether the next waiter could succeed too.
+    fn poll<R>(
+        &self,
+        ticket: &mut Ticket,
+        waker: &Waker,
+        mut attempt: impl FnMut() -> Option<R>,
+        more: impl Fn() -> bool,
+    ) -> Poll<R> {
+        let mut waiters = self.waiters.lock();
+        let newcomer = !ticket.is_enlisted();
+        if newcomer {
+            waiters.enlist(ticket, waker, ());
+            self.note(&waiters);
+            fence(Ordering::SeqCst);
+        }
+        let stands_behind = waiters.front_has_priority() && !waiters.is_front(ticket);
+        match if stands_behind { None } else { attempt() } {
+            Some(result) => {
+                waiters.remove(ticket);
+                self.note(&waiters);
+                if more() {
+                    waiters.nudge();
+                }
+                Poll::Ready(result)
+            }
+            None => {
+                if !newcomer {
+                    waiters.was_overtaken(ticket);
+                    self.note(&waiters);
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn leave(&self, ticket: &mut Ticket, more: bool) {
+        let mut waiters = self.waiters.lock();
+        waiters.remove(ticket);
+        self.note(&waiters);
+        if more {
+            waiters.nudge();
+        }
+    }
+}
+
+/// See the module.
+pub struct Queue<T> {
+    core: Arc<ObjectCore>,
+    maxsize: Option<usize>,
+    store: Store<T>,
+    word: AtomicUsize,
+    unfinished: AtomicUsize,
+    getters: Side,
+    putters: Side,
+    joiners: Mutex<WaitQueue>,
+}
+
+impl<T: Send + 'static> Queue<T> {
+    /// A queue of `kind` for at most `maxsize` items.
+    pub fn new(kind: &'static str, order: Order<T>, maxsize: Option<usize>) -> Arc<Queue<T>> {
+        let queue = Arc::new(Queue {
+            core: ObjectCore::new(kind),
+            maxsize,
+            store: Store::new(order),
+            word: AtomicUsize::new(0),
+            unfinished: AtomicUsize::new(0),
+            getters: Side::default(),
+            putters: Side::default(),
+            joiners: Mutex::default(),
+        });
+        let listed: Arc<dyn Waitable> = queue.clone();
+        queue.core.kernel().list(&listed);
+        queue
+    }
+
+    /// Puts an item in, waiting at most `limit` while it is full.
+    ///
+    /// # Errors
+    /// [`Fault::Full`] when the time is up, [`Fault::Closed`], [`Fault::Incomparable`], [`Fault::Stopped`].
+    pub fn put(self: &Arc<Self>, item: T, limit: Option<Duration>) -> Result<(), Fault> {
+        door::enter()?;
+        let mut item = Some(item);
+        if self.putters.open_to_newcomers()
+            && let Some(result) = self.try_push(&mut item)
+        {
+            return result;
+        }
+        match block(
+            &mut Put {
+                queue: self.clone(),
+                ticket: Ticket::default(),
+                item,
+            },
+            limit,
+        ) {
+            Ok(result) => result,
+            Err(Stop::TimedOut) => Err(Fault::Full(self.core.label())),
+            Err(stop) => Err(stop.into()),
+        }
+    }
+
+    /// Puts an item in if there is room: false when not.
+    ///
+    /// # Errors
+    /// [`Fault::Closed`], [`Fault::Incomparable`].
+    pub fn try_put(&self, item: T) -> Result<bool, Fault> {
+        door::point();
+        let mut item = Some(item);
+        if !self.putters.open_to_newcomers() {
+            return if self.is_closed() {
+                Err(Fault::Closed(self.core.label()))
+            } else {
+                Ok(false)
+            };
+        }
+        self.try_push(&mut item)
+            .map_or(Ok(false), |result| result.map(|()| true))
+    }
+
+    /// Takes the next item, waiting at most `limit`.
+    ///
+    /// # Errors
+    /// [`Fault::Empty`] when the time is up, [`Fault::Closed`] when it is closed and drained, [`Fault::Stopped`].
+    pub fn get(self: &Arc<Self>, limit: Option<Duration>) -> Result<T, Fault> {
+        door::enter()?;
+        if self.getters.open_to_newcomers()
+            && let Some(result) = self.try_pop()
+        {
+            return result;
+        }
+        match block(&mut self.getting(), limit) {
+            Ok(result) => result,
+            Err(Stop::TimedOut) => Err(Fault::Empty(self.core.label())),
+            Err(stop) => Err(stop.into()),
+        }
+    }
+
+    /// Takes the next item if there is one.
+    ///
+    /// # Errors
+    /// [`Fault::Empty`], [`Fault::Closed`].
+    pub fn try_get(&self) -> Result<T, Fault> {
+        door::query();
+        let found = if self.getters.open_to_newcomers() {
+            self.try_pop()
+        } else {
+            None
+        };
+        found.unwrap_or_else(|| Err(Fault::Empty(self.core.label())))
+    }
+
+    /// An operation that takes the next item.
+    pub fn getting(self: &Arc<Self>) -> Get<T> {
+        Get {
+            queue: self.clone(),
+            ticket: Ticket::default(),
+        }
+    }
+
+    /// How many items are in it.
+    pub fn len(&self) -> usize {
+        door::query();
+        self.word.load(Ordering::Acquire) / ONE
+    }
+
+    /// True when no item is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// True when a put would have to wait.
+    pub fn is_full(&self) -> bool {
+        self.maxsize.is_some_and(|max| self.len() >= max)
+    }
+
+    /// How many items it takes.
+    pub fn maxsize(&self) -> Option<usize> {
+        self.maxsize
+    }
+
+    /// True after [`Queue::close`].
+    pub fn is_closed(&self) -> bool {
+        door::query();
+        self.word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// No more items go in; those that are in it can still be taken.
+    pub fn close(&self) {
+        door::point();
+        self.word.fetch_or(CLOSED, Ordering::SeqCst);
+        self.getters.waiters.lock().nudge_all();
+        self.putters.waiters.lock().nudge_all();
+    }
+
+    /// One of the items that were put has been dealt with.
+    ///
+    /// # Errors
+    /// [`Fault::DoneTooOften`].
+    pub fn task_done(&self) -> Result<(), Fault> {
+        door::point();
+        let before = self
+            .unfinished
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
+            .map_err(|_| Fault::DoneTooOften(self.core.label()))?;
+        if before == 1 {
+            self.joiners.lock().grant_all();
+        }
+        Ok(())
+    }
+
+    /// Waits until all items that were put have been dealt with, at most `limit`.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub fn join(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
+        door::enter()?;
+        Ok(block(
+            &mut Join {
+                queue: self.clone(),
+                ticket: Ticket::default(),
+            },
+            limit,
+        )?)
+    }
+
+    /// `None` when there is no room.
+    fn try_push(&self, item: &mut Option<T>) -> Option<Result<(), Fault>> {
+        let max = self.maxsize.unwrap_or(usize::MAX / ONE);
+        let reserved = self
+            .word
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
+                (word & CLOSED == 0 && word / ONE < max).then_some(word + ONE)
+            });
+        match reserved {
+            Err(word) if word & CLOSED != 0 => Some(Err(Fault::Closed(self.core.label()))),
+            Err(_) => None,
+            Ok(before) => Some(self.push_reserved(item, before / ONE + 1)),
+        }
+    }
+
+    fn push_reserved(&self, item: &mut Option<T>, size: usize) -> Result<(), Fault> {
+        let item = item
+            .take()
+            .expect("invariant: an operation puts its item once");
+        self.unfinished.fetch_add(1, Ordering::AcqRel);
+        if let Err(fault) = self.store.push(item) {
+            self.word.fetch_sub(ONE, Ordering::SeqCst);
+            self.unfinished.fetch_sub(1, Ordering::AcqRel);
+            self.putters.nudge();
+            return Err(fault);
+        }
+        self.getters.nudge();
+        self.tell(|task, object| Event::Put { task, object, size });
+        Ok(())
+    }
+
+    /// `None` when there is nothing to take.
+    fn try_pop(&self) -> Option<Result<T, Fault>> {
+        loop {
+            if let Some(item) = self.store.pop() {
+                let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
+                if self.maxsize.is_some() {
+                    self.putters.nudge();
+                }
+                self.tell(|task, object| Event::Got { task, object, size });
+                return Some(Ok(item));
+            }
+            match self.word.load(Ordering::SeqCst) {
+                0 => return None,
+                CLOSED => return Some(Err(Fault::Closed(self.core.label()))),
+                // An item is on its way in: its place is reserved, and the push follows at once.
+                _ => std::hint::spin_loop(),
+            }
+        }
+    }
+
+    fn tell(
+        &self,
+        event: impl FnOnce(crate::kernel::TaskId, crate::kernel::object::ObjectId) -> Event,
+    ) {
+        self.core
+            .kernel()
+            .events()
+            .emit(|| with_current(|task| event(task.id(), self.core.id())));
+    }
+}
+
+impl<T: Send + 'static> Waitable for Queue<T> {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn state(&self) -> String {
+        let items = self.word.load(Ordering::Relaxed) / ONE;
+        let waiting =
+            self.getters.count.load(Ordering::Relaxed) + self.putters.count.load(Ordering::Relaxed);
+        let closed = if self.word.load(Ordering::Relaxed) & CLOSED != 0 {
+            ", closed"
+        } else {
+            ""
+        };
+        let plural = if items == 1 { "" } else { "s" };
+        match waiting {
+            0 => format!("{items} item{plural}{closed}"),
+            n => format!("{items} item{plural}{closed}, {n} waiting"),
+        }
+    }
+}
+
+/// The call `get()`.
+pub struct Get<T: Send + 'static> {
+    queue: Arc<Queue<T>>,
+    ticket: Ticket,
+}
+
+impl<T: Send + 'static> Operation for Get<T> {
+    type Output = Result<T, Fault>;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
+        let queue = &self.queue;
+        let more = || queue.word.load(Ordering::SeqCst) != 0;
+        queue
+            .getters
+            .poll(&mut self.ticket, waker, || queue.try_pop(), more)
+    }
+
+    fn abandon(&mut self) {
+        let more = self.queue.word.load(Ordering::SeqCst) != 0;
+        self.queue.getters.leave(&mut self.ticket, more);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.queue.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "get"
+    }
+}
+
+/// The call `put()`.
+struct Put<T: Send + 'static> {
+    queue: Arc<Queue<T>>,
+    ticket: Ticket,
+    item: Option<T>,
+}
+
+impl<T: Send + 'static> Operation for Put<T> {
+    type Output = Result<(), Fault>;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
+        let Put {
+            queue,
+            ticket,
+            item,
+        } = self;
+        let more = || {
+            queue
+                .maxsize
+                .is_none_or(|max| queue.word.load(Ordering::SeqCst) / ONE < max)
+        };
+        queue
+            .putters
+            .poll(ticket, waker, || queue.try_push(item), more)
+    }
+
+    fn abandon(&mut self) {
+        self.queue.putters.leave(&mut self.ticket, true);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.queue.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "put"
+    }
+}
+
+/// The call `join()`.
+struct Join<T: Send + 'static> {
+    queue: Arc<Queue<T>>,
+    ticket: Ticket,
+}
+
+impl<T: Send + 'static> Operation for Join<T> {
+    type Output = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut joiners = self.queue.joiners.lock();
+        if joiners.granted(&self.ticket) || self.queue.unfinished.load(Ordering::Acquire) == 0 {
+            joiners.remove(&mut self.ticket);
+            return Poll::Ready(());
+        }
+        joiners.enlist(&mut self.ticket, waker, ());
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {
+        self.queue.joiners.lock().remove(&mut self.ticket);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.queue.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "join"
+    }
+}

@@ -1,0 +1,322 @@
+//! A lock that many may hold to read or one to write.
+//!
+//! Invariants: a writer is alone; a task may read again while it reads, whoever waits; else tasks are served in order of
+//! arrival, so neither side starves the other; an owner that ends without releasing loses its hold, and after a writer
+//! the next one is told once.
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use crate::kernel::{
+    Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block,
+    door, with_current,
+};
+
+/// The two sides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// Many at a time.
+    Read,
+    /// One at a time.
+    Write,
+}
+
+struct Hold {
+    task: TaskId,
+    depth: usize,
+    site: Site,
+}
+
+#[derive(Default)]
+struct State {
+    readers: Vec<Hold>,
+    writer: Option<Hold>,
+    abandoned: bool,
+    waiters: WaitQueue<(Side, TaskId, Site)>,
+}
+
+/// See the module.
+pub struct RwLock {
+    core: Arc<ObjectCore>,
+    state: Mutex<State>,
+}
+
+impl RwLock {
+    /// A lock that nobody holds.
+    pub fn new() -> Arc<RwLock> {
+        let lock = Arc::new(RwLock {
+            core: ObjectCore::new("RwLock"),
+            state: Mutex::default(),
+        });
+        let listed: Arc<dyn Waitable> = lock.clone();
+        lock.core.kernel().list(&listed);
+        lock
+    }
+
+    /// Takes one side, waiting at most `limit`.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`]; [`Fault::Abandoned`], and then the caller holds it all the same.
+    pub fn acquire(self: &Arc<Self>, side: Side, limit: Option<Duration>) -> Result<(), Fault> {
+        door::enter()?;
+        block(&mut self.acquiring(side), limit)?;
+        self.taken()
+    }
+
+    /// Takes one side if that is possible at once.
+    ///
+    /// # Errors
+    /// [`Fault::Abandoned`], and then the caller holds it all the same.
+    pub fn try_acquire(&self, side: Side) -> Result<bool, Fault> {
+        door::point();
+        let taken = with_current(|task| {
+            let mut state = self.state.lock();
+            let again = state.again(side, task.id());
+            let free = !again && state.waiters.is_empty() && state.admits(side);
+            if free {
+                state.take(side, task.id(), task.site());
+                task.took();
+            }
+            again || free
+        });
+        if taken {
+            self.taken()?;
+        }
+        Ok(taken)
+    }
+
+    /// Gives one side back.
+    ///
+    /// # Errors
+    /// [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub fn release(&self, side: Side) -> Result<(), Fault> {
+        door::point();
+        with_current(|task| {
+            let mut state = self.state.lock();
+            let Some(last) = state.give(side, task.id()) else {
+                return Err(self.not_mine(&state, side));
+            };
+            if last {
+                task.gave_back();
+                state.serve(&self.core);
+            }
+            Ok(())
+        })
+    }
+
+    /// True when somebody holds that side.
+    pub fn locked(&self, side: Side) -> bool {
+        door::query();
+        let state = self.state.lock();
+        match side {
+            Side::Read => !state.readers.is_empty(),
+            Side::Write => state.writer.is_some(),
+        }
+    }
+
+    /// An operation that takes one side.
+    pub fn acquiring(self: &Arc<Self>, side: Side) -> TakeSide {
+        TakeSide {
+            lock: self.clone(),
+            side,
+            ticket: Ticket::default(),
+        }
+    }
+
+    fn taken(&self) -> Result<(), Fault> {
+        if std::mem::take(&mut self.state.lock().abandoned) {
+            return Err(Fault::Abandoned(self.core.label()));
+        }
+        Ok(())
+    }
+
+    fn not_mine(&self, state: &State, side: Side) -> Fault {
+        let holder = match side {
+            Side::Read => state.readers.first(),
+            Side::Write => state.writer.as_ref(),
+        };
+        match holder.and_then(|h| self.core.kernel().task(h.task)) {
+            Some(task) => Fault::NotOwner(self.core.label(), task.name().to_string()),
+            None => Fault::NotHeld(self.core.label()),
+        }
+    }
+}
+
+impl State {
+    fn admits(&self, side: Side) -> bool {
+        self.writer.is_none() && (side == Side::Read || self.readers.is_empty())
+    }
+
+    /// A task that reads may read again.
+    fn again(&mut self, side: Side, task: TaskId) -> bool {
+        let mine = self
+            .readers
+            .iter_mut()
+            .find(|h| side == Side::Read && h.task == task);
+        mine.map(|h| h.depth += 1).is_some()
+    }
+
+    fn take(&mut self, side: Side, task: TaskId, site: Site) {
+        let hold = Hold {
+            task,
+            depth: 1,
+            site,
+        };
+        match side {
+            Side::Read => self.readers.push(hold),
+            Side::Write => self.writer = Some(hold),
+        }
+    }
+
+    /// `Some(true)` when the task no longer holds that side, `None` when it never did.
+    fn give(&mut self, side: Side, task: TaskId) -> Option<bool> {
+        match side {
+            Side::Write => self.writer.take_if(|h| h.task == task).map(|_| true),
+            Side::Read => {
+                let at = self.readers.iter().position(|h| h.task == task)?;
+                self.readers[at].depth -= 1;
+                let last = self.readers[at].depth == 0;
+                if last {
+                    self.readers.remove(at);
+                }
+                Some(last)
+            }
+        }
+    }
+
+    fn serve(&mut self, core: &ObjectCore) {
+        while let Some(&(side, task, site)) = self.waiters.front() {
+            if !self.admits(side) {
+                return;
+            }
+            self.take(side, task, site);
+            if let Some(task) = core.kernel().task(task) {
+                task.took();
+            }
+            self.waiters.grant();
+        }
+    }
+
+    fn owner_ended(&mut self, task: TaskId) {
+        self.readers.retain(|h| h.task != task);
+        if self.writer.take_if(|h| h.task == task).is_some() {
+            self.abandoned = true;
+        }
+    }
+}
+
+impl Waitable for RwLock {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        match self.state.try_lock() {
+            None => Enders::Somebody,
+            Some(state) => Enders::AllOf(
+                state
+                    .readers
+                    .iter()
+                    .chain(&state.writer)
+                    .map(|h| h.task)
+                    .collect(),
+            ),
+        }
+    }
+
+    fn owners(&self) -> Vec<(TaskId, Site)> {
+        let Some(state) = self.state.try_lock() else {
+            return Vec::new();
+        };
+        state
+            .readers
+            .iter()
+            .chain(&state.writer)
+            .map(|h| (h.task, h.site))
+            .collect()
+    }
+
+    fn owner_ended(&self, task: TaskId) {
+        let mut state = self.state.lock();
+        state.owner_ended(task);
+        state.serve(&self.core);
+    }
+
+    fn state(&self) -> String {
+        let Some(state) = self.state.try_lock() else {
+            return String::new();
+        };
+        let writing = if state.writer.is_some() {
+            "writing"
+        } else {
+            "not writing"
+        };
+        format!(
+            "{} reading, {writing}, {} waiting",
+            state.readers.len(),
+            state.waiters.len()
+        )
+    }
+}
+
+/// The call `acquire()` of one side.
+pub struct TakeSide {
+    lock: Arc<RwLock>,
+    side: Side,
+    ticket: Ticket,
+}
+
+impl TakeSide {
+    fn begin(&mut self, state: &mut State, task: &Task, waker: &Waker) -> bool {
+        if state.again(self.side, task.id()) {
+            return true;
+        }
+        state
+            .waiters
+            .enlist(&mut self.ticket, waker, (self.side, task.id(), task.site()));
+        state.serve(&self.lock.core);
+        false
+    }
+}
+
+impl Operation for TakeSide {
+    type Output = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let lock = self.lock.clone();
+        let mut state = lock.state.lock();
+        let again =
+            !self.ticket.is_enlisted() && with_current(|task| self.begin(&mut state, task, waker));
+        match again || state.waiters.granted(&self.ticket) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    fn abandon(&mut self) {
+        let mut state = self.lock.state.lock();
+        if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
+            with_current(|task| {
+                task.gave_back();
+                state.give(self.side, task.id());
+            });
+        }
+        // A writer that stood in the way may have been the one who gave up.
+        state.serve(&self.lock.core);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.lock.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        match self.side {
+            Side::Read => "read().acquire",
+            Side::Write => "write().acquire",
+        }
+    }
+}

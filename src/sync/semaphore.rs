@@ -1,0 +1,170 @@
+//! A counting semaphore, bounded or not.
+//!
+//! Invariants: permits taken and not given back never exceed the number it began with plus those released; a bounded one
+//! never has more than it began with; waiters are served strictly in order of arrival (a permit is handed to the first
+//! waiter, never left for a newcomer).
+
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::fault::Fault;
+use crate::kernel::{ObjectCore, Operation, Ticket, WaitQueue, Waitable, Waker, block, door};
+
+struct State {
+    permits: usize,
+    waiters: WaitQueue,
+}
+
+/// See the module.
+pub struct Semaphore {
+    core: Arc<ObjectCore>,
+    bound: Option<usize>,
+    state: Mutex<State>,
+}
+
+impl Semaphore {
+    /// A semaphore with `permits`.
+    pub fn new(permits: usize) -> Arc<Semaphore> {
+        Self::make("Semaphore", permits, None)
+    }
+
+    /// One that is never released above `permits`.
+    pub fn bounded(permits: usize) -> Arc<Semaphore> {
+        Self::make("BoundedSemaphore", permits, Some(permits))
+    }
+
+    fn make(kind: &'static str, permits: usize, bound: Option<usize>) -> Arc<Semaphore> {
+        let core = ObjectCore::new(kind);
+        Arc::new(Semaphore {
+            core,
+            bound,
+            state: Mutex::new(State {
+                permits,
+                waiters: WaitQueue::default(),
+            }),
+        })
+    }
+
+    /// Takes a permit, waiting at most `limit`.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub fn acquire(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
+        door::enter()?;
+        if self.take() {
+            return Ok(());
+        }
+        Ok(block(&mut self.acquiring(), limit)?)
+    }
+
+    /// Takes a permit if there is one.
+    pub fn try_acquire(&self) -> bool {
+        door::point();
+        self.take()
+    }
+
+    /// Gives `n` permits back.
+    ///
+    /// # Errors
+    /// [`Fault::ReleasedTooOften`], and then none is given back.
+    pub fn release(&self, n: usize) -> Result<(), Fault> {
+        door::point();
+        let mut state = self.state.lock();
+        let permits = state.permits.saturating_add(n);
+        if let Some(bound) = self.bound.filter(|&bound| permits > bound) {
+            return Err(Fault::ReleasedTooOften(self.core.label(), bound));
+        }
+        state.permits = permits;
+        state.serve();
+        Ok(())
+    }
+
+    /// How many permits are free.
+    pub fn value(&self) -> usize {
+        door::query();
+        self.state.lock().permits
+    }
+
+    /// True when there is none.
+    pub fn locked(&self) -> bool {
+        self.value() == 0
+    }
+
+    /// An operation that takes a permit.
+    pub fn acquiring(self: &Arc<Self>) -> TakePermit {
+        TakePermit {
+            semaphore: self.clone(),
+            ticket: Ticket::default(),
+        }
+    }
+
+    fn take(&self) -> bool {
+        let mut state = self.state.lock();
+        let free = state.permits > 0 && state.waiters.is_empty();
+        if free {
+            state.permits -= 1;
+        }
+        free
+    }
+}
+
+impl State {
+    fn serve(&mut self) {
+        while self.permits > 0 && self.waiters.grant().is_some() {
+            self.permits -= 1;
+        }
+    }
+}
+
+impl Waitable for Semaphore {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn state(&self) -> String {
+        self.state.try_lock().map_or_else(String::new, |s| {
+            format!("{} free, {} waiting", s.permits, s.waiters.len())
+        })
+    }
+}
+
+/// The call `acquire()`.
+pub struct TakePermit {
+    semaphore: Arc<Semaphore>,
+    ticket: Ticket,
+}
+
+impl Operation for TakePermit {
+    type Output = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut state = self.semaphore.state.lock();
+        if !self.ticket.is_enlisted() {
+            state.waiters.enlist(&mut self.ticket, waker, ());
+            state.serve();
+        }
+        match state.waiters.granted(&self.ticket) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    fn abandon(&mut self) {
+        let mut state = self.semaphore.state.lock();
+        if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
+            state.permits += 1;
+            state.serve();
+        }
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.semaphore.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "acquire"
+    }
+}
