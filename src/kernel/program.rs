@@ -16,6 +16,7 @@ use super::real::RealWorld;
 use super::schedule::{Chooser, InOrder, Seeded};
 use super::sim::SimWorld;
 use super::task::{Role, Task, TaskId, alert, run_as};
+use super::waiters::WaitQueue;
 use super::world::World;
 
 /// What kind of world a program runs in.
@@ -46,6 +47,7 @@ pub struct Kernel {
     refs: RwLock<()>,
     detector: Detector,
     events: Events,
+    onlookers: Mutex<WaitQueue>,
     ending: Mutex<Option<i32>>,
     ended: Condvar,
 }
@@ -82,6 +84,7 @@ impl Kernel {
             refs: RwLock::new(()),
             detector: Detector::new(),
             events: Events::default(),
+            onlookers: Mutex::default(),
             ending: Mutex::new(None),
             ended: Condvar::new(),
         })
@@ -186,7 +189,13 @@ impl Kernel {
 
     pub(super) fn forget_task(self: &Arc<Self>, id: TaskId) {
         self.tasks.lock().remove(&id);
+        self.onlookers.lock().nudge_all();
         self.detector.look_again(self);
+    }
+
+    /// Those who want to know when a task ends.
+    pub(super) fn onlookers(&self) -> &Mutex<WaitQueue> {
+        &self.onlookers
     }
 
     pub(super) fn count_wait(&self, endless: bool) -> u64 {

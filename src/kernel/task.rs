@@ -302,12 +302,17 @@ impl Task {
         )
     }
 
-    /// The task is over: what it still owns is abandoned, and the deadlock search looks again.
-    pub fn end(self: &Arc<Self>) {
-        self.ended.store(true, Ordering::Release);
-        if self.holding() > 0 {
+    /// It will run no more script: what it still owns is abandoned.
+    pub fn abandon_held(&self) {
+        if self.holding.swap(0, Ordering::AcqRel) > 0 {
             self.kernel.owner_ended(self.id);
         }
+    }
+
+    /// The task is over, and the deadlock search looks again.
+    pub fn end(self: &Arc<Self>) {
+        self.ended.store(true, Ordering::Release);
+        self.abandon_held();
         self.kernel.forget_task(self.id);
         self.kernel.events().emit(|| Event::Ended { task: self.id });
     }

@@ -110,6 +110,18 @@ impl<T: Send + 'static> Future<T> {
         self.state.lock().stage
     }
 
+    /// Cancels it, also while it runs: its task is asked to stop at its current or next blocking call. True unless it
+    /// was done already.
+    pub fn stop(self: &Arc<Self>) -> bool {
+        if self.cancel() {
+            return true;
+        }
+        // With the state locked the runner cannot go on to its next job, which would be hit instead.
+        let state = self.state.lock();
+        let Stage::Running(task) = state.stage else { return false };
+        self.core.kernel().task(task).map(|task| task.cancel()).is_some()
+    }
+
     /// True when it is done or cancelled.
     pub fn is_over(&self) -> bool {
         matches!(self.stage(), Stage::Done | Stage::Cancelled)
@@ -132,11 +144,19 @@ impl<T: Send + 'static> Future<T> {
     /// # Errors
     /// [`Fault::Stopped`].
     pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
+        self.wait_as("result", limit)
+    }
+
+    /// The same, under the name of the call that waits.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub fn wait_as(self: &Arc<Self>, verb: &'static str, limit: Option<Duration>) -> Result<(), Fault> {
         door::enter()?;
         if self.is_over() {
             return Ok(());
         }
-        Ok(block(&mut self.waiting(), limit)?)
+        Ok(block(&mut self.waiting_as(verb), limit)?)
     }
 
     /// Looks at the result, which is there when it is done.

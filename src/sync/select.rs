@@ -108,3 +108,30 @@ impl<O: Operation, R, F: FnMut(O::Output) -> R> Operation for Mapped<O, F> {
         self.inner.verb()
     }
 }
+
+/// An operation that may wait for ever by design: a worker that waits for work.
+pub struct Idle<O>(pub O);
+
+impl<O: Operation> Operation for Idle<O> {
+    type Output = O::Output;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<O::Output> {
+        self.0.poll(waker)
+    }
+
+    fn abandon(&mut self) {
+        self.0.abandon();
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.0.target()
+    }
+
+    fn verb(&self) -> &'static str {
+        self.0.verb()
+    }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,267 @@
+//! A pool of threads that run jobs in the order in which they were submitted.
+//!
+//! Invariants: at most `size` jobs run at a time; a job that was accepted runs once or is cancelled, and its future tells
+//! which; workers are started when there is more to do than idle workers, and end when the pool is closed, or nobody
+//! holds it any more, and nothing is left to do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::{ExecFault, Outcome, Thread, run_caught};
+use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Waitable, block, current};
+use crate::sync::future::Runners;
+use crate::sync::select::Idle;
+use crate::sync::{Fault, Future, Order, Queue};
+
+type Body<R> = Box<dyn FnOnce() -> R + Send>;
+
+struct Job<R> {
+    future: Arc<Future<R>>,
+    body: Body<R>,
+}
+
+/// What a pool is made of.
+pub struct Plan<R> {
+    /// Its kind: `ThreadPoolExecutor`, `ThreadPool`.
+    pub kind: &'static str,
+    /// How many workers at the most.
+    pub size: usize,
+    /// What the workers' names begin with.
+    pub name: Option<String>,
+    /// Run by each worker before its first job; a failure breaks the pool.
+    pub initializer: Option<Arc<dyn Fn() -> R + Send + Sync>>,
+    /// A worker is replaced after so many jobs.
+    pub jobs_per_worker: Option<usize>,
+    /// The outcome of a job that never ran because the initializer failed with this.
+    pub broken: fn(&R) -> R,
+}
+
+/// What the workers share with the pool. The workers do not keep the pool itself alive.
+struct Works<R: Outcome> {
+    kernel: Arc<Kernel>,
+    plan: Plan<R>,
+    jobs: Arc<Queue<Job<R>>>,
+    workers: Mutex<Vec<Arc<Thread<()>>>>,
+    idle: AtomicUsize,
+    started: AtomicUsize,
+    broken: AtomicBool,
+}
+
+/// See the module.
+pub struct Pool<R: Outcome> {
+    core: Arc<ObjectCore>,
+    works: Arc<Works<R>>,
+    runners: Runners,
+}
+
+impl<R: Outcome> Pool<R> {
+    /// A pool without workers yet.
+    pub fn new(plan: Plan<R>) -> Arc<Pool<R>> {
+        let core = ObjectCore::new(plan.kind);
+        if let Some(name) = &plan.name {
+            core.set_name(name);
+        }
+        let works = Arc::new(Works {
+            kernel: core.kernel().clone(),
+            plan,
+            jobs: Queue::new("work queue", Order::Fifo, None),
+            workers: Mutex::default(),
+            idle: AtomicUsize::new(0),
+            started: AtomicUsize::new(0),
+            broken: AtomicBool::new(false),
+        });
+        let seen = Arc::downgrade(&works);
+        // Whoever waits for a job that has not begun waits for one of the workers.
+        let runners: Runners = Arc::new(move || match seen.upgrade() {
+            Some(works) => works.enders(),
+            None => Enders::Nobody,
+        });
+        Arc::new(Pool { core, works, runners })
+    }
+
+    /// Accepts a job.
+    ///
+    /// # Errors
+    /// [`ExecFault::PoolClosed`]; [`ExecFault::NoThread`] when there is no worker at all to run it.
+    pub fn submit(&self, body: impl FnOnce() -> R + Send + 'static) -> Result<Arc<Future<R>>, ExecFault> {
+        let future = Future::new("Future", Some(self.runners.clone()));
+        self.submit_for(future.clone(), Box::new(body))?;
+        Ok(future)
+    }
+
+    /// A future that [`Pool::submit_for`] can be given.
+    pub fn new_future(&self) -> Arc<Future<R>> {
+        Future::new("Future", Some(self.runners.clone()))
+    }
+
+    /// Accepts a job whose outcome goes into `future`.
+    ///
+    /// # Errors
+    /// As [`Pool::submit`].
+    pub fn submit_for(&self, future: Arc<Future<R>>, body: Body<R>) -> Result<(), ExecFault> {
+        let works = &self.works;
+        if works.broken.load(Ordering::Acquire) {
+            return Err(ExecFault::PoolClosed(format!("{} is broken: its initializer failed", self.core.label())));
+        }
+        match works.jobs.try_put(Job { future, body }) {
+            Ok(_) => works.staff(),
+            Err(Fault::Closed(_)) => {
+                Err(ExecFault::PoolClosed(format!("{} takes no more work: it was shut down", self.core.label())))
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// Takes no more jobs; those it has are still run.
+    pub fn close(&self) {
+        self.works.jobs.close();
+    }
+
+    /// True when it takes no more jobs.
+    pub fn is_closed(&self) -> bool {
+        self.works.jobs.is_closed()
+    }
+
+    /// Cancels all jobs that have not begun.
+    pub fn cancel_pending(&self) {
+        while let Ok(job) = self.works.jobs.try_get() {
+            job.future.cancel();
+        }
+    }
+
+    /// Asks the jobs that run to stop at their current or next blocking call.
+    pub fn cancel_running(&self) {
+        self.works.workers.lock().iter().filter(|w| w.is_alive()).for_each(|w| w.cancel());
+    }
+
+    /// Waits until all workers have ended, which they do when it is closed, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ExecFault::PoolOpen`], [`Fault::Stopped`].
+    pub fn join(&self, limit: Option<Duration>) -> Result<(), ExecFault> {
+        if !self.is_closed() {
+            return Err(ExecFault::PoolOpen(self.core.label()));
+        }
+        let deadline = limit.map(|l| self.works.kernel.now().saturating_add(l));
+        loop {
+            let Some(worker) = self.works.workers.lock().pop() else { return Ok(()) };
+            let left = deadline.map(|d| d.saturating_sub(self.works.kernel.now()));
+            if let Err(fault) = worker.join(left) {
+                self.works.workers.lock().push(worker);
+                return Err(fault);
+            }
+        }
+    }
+
+    /// How many workers it may have.
+    pub fn size(&self) -> usize {
+        self.works.plan.size
+    }
+
+    /// How many jobs wait for a worker.
+    pub fn backlog(&self) -> usize {
+        self.works.jobs.len()
+    }
+}
+
+impl<R: Outcome> Drop for Pool<R> {
+    fn drop(&mut self) {
+        self.works.jobs.close();
+    }
+}
+
+impl<R: Outcome> Waitable for Pool<R> {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn state(&self) -> String {
+        format!("{} workers at the most, {}", self.works.plan.size, self.works.jobs.state())
+    }
+}
+
+impl<R: Outcome> Works<R> {
+    fn enders(&self) -> Enders {
+        match self.workers.try_lock() {
+            Some(workers) => Enders::Tasks(workers.iter().map(|w| w.task().id()).collect()),
+            None => Enders::Somebody,
+        }
+    }
+
+    /// One more worker if there is more to do than idle workers.
+    fn staff(self: &Arc<Self>) -> Result<(), ExecFault> {
+        if self.idle.load(Ordering::SeqCst) >= self.jobs.len() {
+            return Ok(());
+        }
+        let mut workers = self.workers.lock();
+        workers.retain(|w| w.is_alive());
+        if workers.len() >= self.plan.size {
+            return Ok(());
+        }
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let prefix = self.plan.name.as_deref().unwrap_or(self.plan.kind);
+        let works = self.clone();
+        let body = Box::new(move || works.work());
+        let worker = Thread::with_role(&self.kernel, &format!("{prefix}_{number}"), Role::Service, true, body);
+        match worker.start() {
+            Ok(()) => workers.push(worker),
+            // The others will do it, later.
+            Err(_) if !workers.is_empty() => {}
+            Err(fault) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    /// What a worker does.
+    fn work(self: &Arc<Self>) {
+        if let Some(initializer) = &self.plan.initializer {
+            let outcome = run_caught(|| initializer());
+            if outcome.is_failure() {
+                return self.give_up(&outcome);
+            }
+        }
+        let mut done = 0;
+        while self.plan.jobs_per_worker.is_none_or(|most| done < most) {
+            self.idle.fetch_add(1, Ordering::SeqCst);
+            let next = block(&mut Idle(self.jobs.getting()), None);
+            self.idle.fetch_sub(1, Ordering::SeqCst);
+            match next {
+                Ok(Ok(job)) => run(job),
+                // It was meant for the job before.
+                Err(Stop::Cancelled) => continue,
+                Ok(Err(_)) | Err(_) => return,
+            }
+            done += 1;
+        }
+        self.replace_me();
+    }
+
+    fn replace_me(self: &Arc<Self>) {
+        let me = current().id();
+        self.workers.lock().retain(|w| w.task().id() != me);
+        // Without a thread to spare the next submit tries again.
+        let _later = self.staff();
+    }
+
+    fn give_up(&self, failure: &R) {
+        self.broken.store(true, Ordering::Release);
+        self.jobs.close();
+        while let Ok(job) = self.jobs.try_get() {
+            job.future.finish((self.plan.broken)(failure));
+        }
+    }
+}
+
+fn run<R: Outcome>(job: Job<R>) {
+    let task = current();
+    if job.future.begin(task.id()) {
+        let outcome = run_caught(job.body);
+        task.abandon_held();
+        job.future.finish(outcome);
+        // What was meant for this job must not hit the next one.
+        while task.take_cancel() {}
+    }
+}
