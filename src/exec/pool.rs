@@ -204,8 +204,8 @@ impl<R: Outcome> Works<R> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let prefix = self.plan.name.as_deref().unwrap_or(self.plan.kind);
         let works = self.clone();
-        let body = Box::new(move || works.work());
-        let worker = Thread::with_role(&self.kernel, &format!("{prefix}_{number}"), Role::Service, true, body);
+        let worker = Thread::new(&self.kernel, &format!("{prefix}_{number}"), Role::Service, true);
+        worker.give(move || works.work());
         match worker.start() {
             Ok(()) => workers.push(worker),
             // The others will do it, later.

@@ -2,7 +2,8 @@
 //!
 //! Invariants: the body runs at most once; `join` returns after the body is over and everything it held is gone.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -18,22 +19,47 @@ type Body<R> = Box<dyn FnOnce() -> R + Send>;
 pub struct Thread<R: Outcome> {
     task: Arc<Task>,
     future: Arc<Future<R>>,
-    body: Mutex<Option<Body<R>>>,
+    stage: Mutex<Stage<R>>,
+}
+
+enum Stage<R> {
+    Idle,
+    Ready(Body<R>),
+    Started,
 }
 
 impl<R: Outcome> Thread<R> {
-    /// A thread that is not started yet. An empty name becomes `Thread-N`.
-    pub fn new(name: &str, daemon: bool, body: impl FnOnce() -> R + Send + 'static) -> Arc<Thread<R>> {
-        let kernel: Arc<Kernel> = current().kernel().clone();
-        Self::with_role(&kernel, name, Role::Thread, daemon, Box::new(body))
+    /// A thread that is not started yet and has nothing to do yet. An empty name becomes `Thread-N`.
+    pub fn new(kernel: &Arc<Kernel>, name: &str, role: Role, daemon: bool) -> Arc<Thread<R>> {
+        Self::around(kernel.new_task(name, role, daemon))
     }
 
-    /// The same, with all that can be chosen.
-    pub fn with_role(kernel: &Arc<Kernel>, name: &str, role: Role, daemon: bool, body: Body<R>) -> Arc<Thread<R>> {
-        let task = kernel.new_task(name, role, daemon);
-        let future = Future::new("Thread", None);
+    /// A thread for a task that runs already and was not made as a thread: the main one, a worker. Nobody hears of its
+    /// outcome.
+    pub fn adopt(task: &Arc<Task>) -> Arc<Thread<R>> {
+        let thread = Self::around(task.clone());
+        thread.future.begin(task.id());
+        *thread.stage.lock() = Stage::Started;
+        thread
+    }
+
+    fn around(task: Arc<Task>) -> Arc<Thread<R>> {
+        let future = Future::new_in(task.kernel(), "Thread", task.born());
         future.core().set_name(&task.name());
-        Arc::new(Thread { task, future, body: Mutex::new(Some(body)) })
+        let thread = Arc::new(Thread { task, future, stage: Mutex::new(Stage::Idle) });
+        let companion: Weak<dyn Any + Send + Sync> = Arc::downgrade(&(thread.clone() as Arc<dyn Any + Send + Sync>));
+        thread.task.set_companion(companion);
+        thread
+    }
+
+    /// The thread that was made for `task`, if it is still held by anybody.
+    pub fn of(task: &Task) -> Option<Arc<Thread<R>>> {
+        task.companion()?.downcast::<Thread<R>>().ok()
+    }
+
+    /// Says what it will do.
+    pub fn give(&self, body: impl FnOnce() -> R + Send + 'static) {
+        *self.stage.lock() = Stage::Ready(Box::new(body));
     }
 
     /// Starts it.
@@ -41,7 +67,7 @@ impl<R: Outcome> Thread<R> {
     /// # Errors
     /// [`ExecFault::AlreadyStarted`], [`ExecFault::NoThread`].
     pub fn start(&self) -> Result<(), ExecFault> {
-        let Some(body) = self.body.lock().take() else {
+        let Stage::Ready(body) = std::mem::replace(&mut *self.stage.lock(), Stage::Started) else {
             return Err(ExecFault::AlreadyStarted(self.label()));
         };
         let future = self.future.clone();
@@ -58,7 +84,7 @@ impl<R: Outcome> Thread<R> {
 
     /// True once it was started.
     pub fn is_started(&self) -> bool {
-        self.body.lock().is_none()
+        matches!(*self.stage.lock(), Stage::Started)
     }
 
     /// True while it runs.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ExecFault, Outcome, Thread};
-use crate::kernel::{Stop, current};
+use crate::kernel::{Role, Stop, current};
 use crate::sync::{Event, Fault};
 
 /// See the module.
@@ -37,7 +37,8 @@ impl<R: Outcome> Timer<R> {
     ) -> Arc<Timer<R>> {
         let cancelled = Event::new();
         let stop = cancelled.clone();
-        let thread = Thread::new("", false, move || {
+        let thread = Thread::new(current().kernel(), "", Role::Thread, false);
+        thread.give(move || {
             let mut due = current().kernel().now().saturating_add(delay);
             loop {
                 let now = current().kernel().now();

@@ -106,6 +106,11 @@ fn run<O: Operation>(
         if deadline.is_none_or(|d| world.now() < d) {
             world.park(task, deadline);
         }
+        // A signal comes first: what it cancels elsewhere may be what just ended this wait.
+        if interruptible && let Some(signal) = task.take_interrupt() {
+            op.abandon();
+            break Err(Stop::Interrupted(signal));
+        }
         if let Poll::Ready(output) = op.poll(&waker) {
             task.take_verdict();
             break Ok(output);

@@ -37,5 +37,5 @@ pub use door::{Operation, Stop, block, point, sleep};
 pub use object::{Enders, Handle, Holder, Object, ObjectCore, Waitable};
 pub use program::{Kernel, Setup};
 pub use site::Site;
-pub use task::{Role, Task, TaskId, current, with_current};
+pub use task::{Role, Task, TaskId, current, try_current, with_current};
 pub use waiters::{Ticket, WaitQueue, Waker};

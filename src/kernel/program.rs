@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -48,6 +48,7 @@ pub struct Kernel {
     detector: Detector,
     events: Events,
     onlookers: Mutex<WaitQueue>,
+    over: AtomicBool,
     ending: Mutex<Option<i32>>,
     ended: Condvar,
 }
@@ -85,6 +86,7 @@ impl Kernel {
             detector: Detector::new(),
             events: Events::default(),
             onlookers: Mutex::default(),
+            over: AtomicBool::new(false),
             ending: Mutex::new(None),
             ended: Condvar::new(),
         })
@@ -166,7 +168,7 @@ impl Kernel {
     /// Runs `body` on this OS thread as a task of its own, in the real world only: for hosts and tests.
     pub fn run_here<R>(self: &Arc<Self>, name: &str, body: impl FnOnce() -> R) -> R {
         let task = self.new_task(name, Role::Main, false);
-        task.parking.thread.get_or_init(std::thread::current);
+        task.attach_native_thread();
         self.tasks.lock().insert(task.id(), Arc::downgrade(&task));
         let result = run_as(&task, body);
         task.end();
@@ -216,6 +218,11 @@ impl Kernel {
     }
 
     // ---- objects
+
+    /// A number that no object has.
+    pub fn next_number(&self) -> u64 {
+        self.next_object().0
+    }
 
     pub(super) fn next_object(&self) -> ObjectId {
         ObjectId(self.next_object.fetch_add(1, Ordering::Relaxed))
@@ -297,10 +304,17 @@ impl Kernel {
 
     // ---- the end
 
-    /// Says that the program is over with this status; the first word counts. Does not stop anything by itself.
+    /// Says that the program is over with this status; the first word counts. In the simulated world no other task goes on
+    /// from here; in the real one the process is expected to end.
     pub fn request_exit(&self, status: i32) {
         self.ending.lock().get_or_insert(status);
+        self.over.store(true, Ordering::Release);
         self.ended.notify_all();
+    }
+
+    /// True once the program is over: nobody hears of what tasks still do.
+    pub fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
     }
 
     /// The status the program is over with, if it is.
@@ -319,6 +333,12 @@ impl Kernel {
             ),
         }
         *ending
+    }
+
+    /// Cancels every task but the current one.
+    pub fn cancel_others(&self) {
+        let me = super::task::try_current().map(|t| t.id());
+        self.tasks().iter().filter(|t| Some(t.id()) != me).for_each(Task::cancel);
     }
 
     /// Tells every task but the current one that the program is over: their waits end with [`super::Stop::Ended`].

@@ -88,7 +88,7 @@ impl RealWorld {
         let task = task.clone();
         threads::run(Box::new(move || {
             // Set before anything can park: `unpark` finds the thread or the park sees NOTIFIED.
-            task.parking.thread.get_or_init(std::thread::current);
+            task.attach_native_thread();
             run_as(&task, body);
         }))
     }

@@ -74,7 +74,7 @@ impl SimWorld {
     pub(super) fn start(&self, task: &Arc<Task>, body: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         let runner = task.clone();
         threads::run(Box::new(move || {
-            runner.parking.thread.get_or_init(std::thread::current);
+            runner.attach_native_thread();
             wait_for_turn(&runner);
             run_as(&runner, body);
             if let super::world::World::Sim(world) = runner.kernel().world() {
@@ -168,7 +168,8 @@ impl SimWorld {
 
     /// The task that has the turn stops: choose who goes on, moving the clock when all wait.
     fn pass_turn(&self, task: &Arc<Task>) {
-        loop {
+        let kernel = task.kernel();
+        while !kernel.is_over() {
             let mut state = self.state.lock();
             if !state.ready.is_empty() {
                 let next = state.pick(None);
@@ -177,7 +178,6 @@ impl SimWorld {
                 return;
             }
             drop(state);
-            let kernel = task.kernel();
             if kernel.detector().look_in_sim(kernel) {
                 continue;
             }

@@ -3,9 +3,10 @@
 //! What others may ask of a task while it runs or waits (name, script line, what it waits for and since when, pending
 //! cancellations) is kept where it can be read from any thread: dumps and the deadlock search need nothing else.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -82,6 +83,9 @@ pub(super) struct Parking {
     pub thread: OnceLock<std::thread::Thread>,
 }
 
+/// What a room above keeps with a task.
+pub type Companion = Weak<dyn Any + Send + Sync>;
+
 /// One thread of control.
 pub struct Task {
     id: TaskId,
@@ -97,8 +101,11 @@ pub struct Task {
     holding: AtomicUsize,
     ended: AtomicBool,
     waits: AtomicU64,
+    heard: AtomicU64,
     wait: Mutex<Option<Wait>>,
     verdict: Mutex<Option<Arc<Report>>>,
+    companion: Mutex<Option<Companion>>,
+    native_id: AtomicU64,
     pub(super) parking: Parking,
 }
 
@@ -125,8 +132,11 @@ impl Task {
             holding: AtomicUsize::new(0),
             ended: AtomicBool::new(false),
             waits: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
             wait: Mutex::new(None),
             verdict: Mutex::new(None),
+            companion: Mutex::new(None),
+            native_id: AtomicU64::new(id.0),
             parking: Parking::default(),
         })
     }
@@ -179,6 +189,29 @@ impl Task {
     /// Notes where in the script it is.
     pub fn set_site(&self, site: Site) {
         self.site.store(site.to_bits(), Ordering::Relaxed);
+    }
+
+    /// What a room above keeps with the task.
+    pub fn companion(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.companion.lock().as_ref().and_then(Weak::upgrade)
+    }
+
+    /// Keeps something with the task, as long as somebody else keeps it too.
+    pub fn set_companion(&self, companion: Companion) {
+        *self.companion.lock() = Some(companion);
+    }
+
+    /// The system's number of its thread; in the simulated world its own number.
+    pub fn native_id(&self) -> u64 {
+        self.native_id.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn attach_native_thread(&self) {
+        self.parking.thread.get_or_init(std::thread::current);
+        if !self.kernel.is_sim() {
+            let id = rustix::thread::gettid().as_raw_nonzero().get();
+            self.native_id.store(u64::from(id.unsigned_abs()), Ordering::Relaxed);
+        }
     }
 
     /// True when it has run to its end.
@@ -250,7 +283,13 @@ impl Task {
         if taken <= 1 {
             self.clear_alert(alert::CANCELLED);
         }
+        self.heard.fetch_add(u64::from(taken > 0), Ordering::Relaxed);
         taken > 0
+    }
+
+    /// How often it has heard that it should stop.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Takes the pending interruption: the number of the signal.
@@ -259,6 +298,7 @@ impl Task {
             return None;
         }
         self.clear_alert(alert::INTERRUPTED);
+        self.heard.fetch_add(1, Ordering::Relaxed);
         Some(self.signal.load(Ordering::Relaxed))
     }
 

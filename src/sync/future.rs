@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 use super::fault::Fault;
 use crate::kernel::{
-    Enders, ObjectCore, Operation, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door,
+    Enders, Kernel, ObjectCore, Operation, Site, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door,
 };
 
 /// Who could run a future that is pending.
@@ -62,6 +62,16 @@ impl<T: Send + 'static> Future<T> {
             runners,
             state: Mutex::new(state),
         })
+    }
+
+    /// A pending future that nobody in particular could run, in `kernel`, made at `born`.
+    pub fn new_in(kernel: &Arc<Kernel>, kind: &'static str, born: Site) -> Arc<Future<T>> {
+        Self::around(ObjectCore::new_in(kernel, kind, born), None)
+    }
+
+    fn around(core: Arc<ObjectCore>, runners: Option<Runners>) -> Arc<Future<T>> {
+        let state = State { stage: Stage::Pending, result: None, waiters: WaitQueue::default(), callbacks: Vec::new() };
+        Arc::new(Future { core, runners, state: Mutex::new(state) })
     }
 
     /// `task` begins to run it: false when it was cancelled before.

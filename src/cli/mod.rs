@@ -1,0 +1,27 @@
+//! The command line: what a person touches.
+
+pub mod args;
+pub mod doc;
+pub mod run;
+pub mod terminal;
+
+use std::ffi::OsString;
+
+use args::{Command, Parsed};
+
+/// Runs the program of this command line and returns its exit status.
+pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
+    let (command, script_args) = match args::parse(words) {
+        Ok(Parsed { command, script_args }) => (command, script_args),
+        Err(message) => return message.show(),
+    };
+    match command {
+        Command::Run(options) => run::file(&options, script_args),
+        Command::Eval(options) => run::code(&options),
+        Command::Doc(options) => doc::show(&options),
+        Command::Completions { shell } => {
+            args::completions(shell);
+            0
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `orch run` and `orch eval`.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::{EvalOptions, RunOptions, WorldOptions};
+use super::terminal::Terminal;
+use crate::kernel::lull::wait_for_others;
+use crate::kernel::task::alert;
+use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
+use crate::observe::dump;
+use crate::script::{Host, run};
+use crate::signals;
+
+/// How long threads may take to leave their blocks when `--until` ends the run.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Runs a script from a file or the standard input.
+pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
+    let name = options.script.display().to_string();
+    match read(&options.script) {
+        Ok(text) => program(&options.world, options.until, run::Script { name, text }, args, false),
+        Err(message) => {
+            eprintln!("error: {message}");
+            2
+        }
+    }
+}
+
+/// Runs a line and prints its value.
+pub fn code(options: &EvalOptions) -> i32 {
+    let script = run::Script { name: "<eval>".into(), text: options.code.clone() };
+    program(&options.world, None, script, Vec::new(), true)
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let result = if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes).map(drop)
+    } else {
+        std::fs::read(path).map(|content| bytes = content)
+    };
+    result.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no script {}", path.display()),
+        _ => format!("cannot read {}: {error}", path.display()),
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        format!("{} is not valid UTF-8 (line {line})", path.display())
+    })
+}
+
+fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: Vec<String>, show: bool) -> i32 {
+    let setup = if world.sim { Setup::Sim { seed: world.seed } } else { Setup::Real };
+    let kernel = Kernel::new(setup);
+    let host = Host::new(kernel.clone(), Box::new(Terminal::default()), args);
+    let ast = match run::parse(&host, &script) {
+        Ok(ast) => ast,
+        Err(report) => {
+            host.say(&report);
+            return 1;
+        }
+    };
+    let started =
+        watch_signals(&host).and_then(|()| run::start(&host, ast, show)).and_then(|()| end_after(&kernel, until));
+    if let Err(error) = started {
+        host.say(&format!("error: cannot start: {error}\n"));
+        return 1;
+    }
+    kernel.wait_exit(None).unwrap_or(1)
+}
+
+fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
+    let shown = host.clone();
+    signals::watch(host.kernel(), move || shown.say(&dump::text(shown.kernel())))
+}
+
+/// `--until`: first the threads leave their blocks and end, then the main script does.
+fn end_after(kernel: &Arc<Kernel>, seconds: Option<f64>) -> std::io::Result<()> {
+    let Some(limit) = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()) else { return Ok(()) };
+    let clock = kernel.new_task("--until", Role::Service, true);
+    let kernel = kernel.clone();
+    let begun = kernel.clone();
+    begun.start(&clock, move || {
+        if sleep(Some(limit)).is_err() {
+            return;
+        }
+        let (main, others): (Vec<_>, Vec<_>) = kernel.tasks().into_iter().partition(|t| t.role() == Role::Main);
+        others.iter().filter(|t| t.role() == Role::Thread).for_each(|t| t.alert(alert::ENDED));
+        // Whoever does not end in time is cut off.
+        let _in_time: Result<(), Stop> = wait_for_others(Some(GRACE));
+        main.iter().for_each(|t| t.alert(alert::ENDED));
+    })
+}

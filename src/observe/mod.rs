@@ -1,0 +1,4 @@
+//! Seeing what a program does.
+
+pub mod dump;
+pub mod progress;

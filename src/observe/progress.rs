@@ -1,0 +1,49 @@
+//! Progress bars on a terminal.
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// All bars of the program; lines printed meanwhile go above them.
+#[derive(Default)]
+pub struct Bars(MultiProgress);
+
+/// One bar; it vanishes when it is dropped.
+pub struct Drawn(ProgressBar);
+
+impl Bars {
+    /// A new bar.
+    ///
+    /// # Panics
+    /// When the template is wrong, which is fixed.
+    pub fn add(&self, label: &str, total: Option<usize>) -> Drawn {
+        let (length, template) = match total {
+            Some(total) => (Some(total), "{msg} [{bar:30}] {pos}/{len} {elapsed} eta {eta}"),
+            None => (None, "{msg} {spinner} {pos} {elapsed}"),
+        };
+        let length = length.map(|n| u64::try_from(n).unwrap_or(u64::MAX));
+        let style = ProgressStyle::with_template(template).expect("invariant: the template is well formed");
+        let bar = ProgressBar::with_draw_target(length, indicatif::ProgressDrawTarget::hidden());
+        let bar = self.0.add(bar);
+        bar.set_style(style);
+        bar.set_message(label.to_string());
+        bar.tick();
+        Drawn(bar)
+    }
+
+    /// Runs `write` while no bar is in the way.
+    pub fn above<R>(&self, write: impl FnOnce() -> R) -> R {
+        self.0.suspend(write)
+    }
+}
+
+impl Drawn {
+    /// One more is done.
+    pub fn advance(&mut self) {
+        self.0.inc(1);
+    }
+}
+
+impl Drop for Drawn {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,118 @@
+//! `select`.
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Map, NativeCallContext};
+
+use crate::kernel::block;
+use crate::script::api::future::result_of;
+use crate::script::arguments::{list, seconds, type_for_people};
+use crate::script::handles::{Event, Future, Lock, Queue, RwSide, Semaphore, Thread};
+use crate::script::parcel::Parcel;
+use crate::script::throw::{IntoThrown, Outcome, call, call_within, throw};
+use crate::sync::Fault;
+use crate::sync::select::{Arm, Mapped, Select};
+
+/// What an arm gives.
+enum Ready {
+    /// An item of a queue.
+    Item(Result<Parcel, Fault>),
+    /// A lock or a permit that is held now, or an event that is set.
+    Held,
+    /// The result is there.
+    Over,
+}
+
+fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
+    let value = source.flatten_clone();
+    let shown = value.type_name().to_string();
+    let held = |()| Ready::Held;
+    if let Some(queue) = value.clone().try_cast::<Queue>() {
+        return Ok(Box::new(Mapped::new(queue.getting(), Ready::Item)));
+    }
+    if let Some(event) = value.clone().try_cast::<Event>() {
+        return Ok(Box::new(Mapped::new(event.waiting(), held)));
+    }
+    if let Some(lock) = value.clone().try_cast::<Lock>() {
+        return Ok(Box::new(Mapped::new(lock.acquiring(), held)));
+    }
+    if let Some(semaphore) = value.clone().try_cast::<Semaphore>() {
+        return Ok(Box::new(Mapped::new(semaphore.acquiring(), held)));
+    }
+    if let Some(side) = value.clone().try_cast::<RwSide>() {
+        return Ok(Box::new(Mapped::new(side.lock.acquiring(side.side), held)));
+    }
+    if let Some(future) = value.clone().try_cast::<Future>() {
+        return Ok(Box::new(Mapped::new(future.waiting(), |()| Ready::Over)));
+    }
+    if let Some(thread) = value.try_cast::<Thread>() {
+        if !thread.is_started() {
+            call(ctx, || thread.join(None))?;
+        }
+        return Ok(Box::new(Mapped::new(thread.joining(), |()| Ready::Over)));
+    }
+    let shown = type_for_people(&shown);
+    throw(ctx, "TypeError", format!("select() waits for queues, events, locks, futures and threads, not for {shown}"))
+}
+
+fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcome<Map> {
+    let limit = seconds(ctx, "timeout", timeout)?;
+    let sources: Array = list(ctx, "sources", sources)?;
+    if sources.is_empty() {
+        return throw(ctx, "ValueError", "select() needs at least one thing to wait for");
+    }
+    let arms = sources.iter().map(|source| arm(ctx, source)).collect::<Outcome<Vec<_>>>()?;
+    let (index, ready) = call_within(ctx, limit, |limit| block(&mut Select::new(arms), limit))?;
+    let source = sources[index].clone();
+    let value = match ready {
+        Ready::Item(item) => item.map(Parcel::unpack).map_err(|fault| fault.into_thrown(ctx, None))?,
+        Ready::Held => true.into(),
+        Ready::Over => result(ctx, &source)?,
+    };
+    let index = Dynamic::from(i64::try_from(index).unwrap_or(i64::MAX));
+    Ok(Map::from([("source".into(), source), ("index".into(), index), ("value".into(), value)]))
+}
+
+fn result(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Dynamic> {
+    if let Some(thread) = source.clone().try_cast::<Thread>() {
+        return crate::script::api::thread::outcome(ctx, &thread);
+    }
+    match source.clone().try_cast::<Future>() {
+        Some(future) => result_of(ctx, &future),
+        None => Ok(Dynamic::UNIT),
+    }
+}
+
+#[export_module]
+pub mod functions {
+    /// Waits for the first of several things that is ready: a queue (its next item is taken), an event, a lock or
+    /// semaphore (held now), a future or thread (its result). Returns a map: `source` as it was passed, its `index`, and
+    /// `value`: the item, the result, or true. Of several that are ready, the first listed.
+    ///
+    /// # Errors
+    /// The error of a thread or future; `Closed` of a queue; `DeadlockError`, `Cancelled`, `Interrupted`.
+    ///
+    /// ```rhai
+    /// let q = Queue();
+    /// let stop = Event();
+    /// q.put("work");
+    /// let r = select([stop, q]);
+    /// assert(r.index == 1 && r.value == "work");
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn select(ctx: NativeCallContext, sources: Dynamic) -> Outcome<Map> {
+        first(&ctx, sources, &Dynamic::UNIT)
+    }
+
+    /// The same, waiting at most `timeout` seconds.
+    ///
+    /// # Errors
+    /// `TimeoutError`, else as `select(sources)`.
+    ///
+    /// ```rhai
+    /// try { select([Event()], 0.1); } catch (e) { assert(e.kind == "TimeoutError"); }
+    /// ```
+    #[rhai_fn(name = "select", return_raw)]
+    pub fn select_within(ctx: NativeCallContext, sources: Dynamic, timeout: Dynamic) -> Outcome<Map> {
+        first(&ctx, sources, &timeout)
+    }
+}

@@ -1,0 +1,123 @@
+//! Functions of the script that are called by somebody else, later or elsewhere.
+
+use rhai::{Array, Dynamic, FnPtr, GlobalRuntimeState, ImmutableString, NativeCallContext, Position};
+
+use super::capture;
+use super::host::host;
+use super::parcel::{detach, make_content_over};
+use super::throw::{Outcome, throw};
+use crate::kernel::Holder;
+
+/// A function with the place it was handed over at, which gives it its libraries and modules.
+#[derive(Clone)]
+pub struct Callable {
+    function: FnPtr,
+    global: GlobalRuntimeState,
+    position: Position,
+}
+
+impl Callable {
+    /// A function that stays in its task: what it captured is shared with its surroundings, as in any Rhai script.
+    ///
+    /// # Errors
+    /// `TypeError` when `value` is no function.
+    pub fn here(ctx: &NativeCallContext, argument: &str, value: Dynamic) -> Outcome<Callable> {
+        let function = function_in(ctx, argument, value)?;
+        Ok(Callable { function, global: ctx.global_runtime_state().clone(), position: ctx.call_position() })
+    }
+
+    /// A function for another task, held by `holder`: what it captured is copied.
+    ///
+    /// # Errors
+    /// `TypeError` when `value` is no function, `CaptureError` when it assigns to a variable that it captured.
+    pub fn for_other(ctx: &NativeCallContext, argument: &str, value: Dynamic, holder: &Holder) -> Outcome<Callable> {
+        let function = function_in(ctx, argument, value)?;
+        let function = detach(ctx, function.into(), holder)?;
+        capture::check(ctx, &function)?;
+        let mut global = ctx.global_runtime_state().clone();
+        global.level = 0;
+        let function = function.try_cast::<FnPtr>().expect("invariant: detach keeps the type");
+        Ok(Callable { function, global, position: ctx.call_position() })
+    }
+
+    /// Its name, as reports show it.
+    pub fn name(&self) -> &str {
+        if self.function.is_anonymous() { "closure" } else { self.function.fn_name() }
+    }
+
+    /// The source it was handed over in.
+    pub fn source(&self) -> Option<&str> {
+        self.global.source.as_deref()
+    }
+
+    /// Makes what it captured over to another holder.
+    pub fn make_over(&mut self, holder: &Holder) {
+        self.function.iter_curry_mut().for_each(|captured| make_content_over(captured, holder));
+    }
+
+    /// Calls it.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn call(&self, args: impl AsMut<[Dynamic]>) -> Outcome<Dynamic> {
+        self.run(None, args)
+    }
+
+    /// Calls it with `this` bound to an object.
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn call_on(&self, this: &mut Dynamic, args: impl AsMut<[Dynamic]>) -> Outcome<Dynamic> {
+        self.run(Some(this), args)
+    }
+
+    fn run(&self, this: Option<&mut Dynamic>, args: impl AsMut<[Dynamic]>) -> Outcome<Dynamic> {
+        let host = host();
+        let source = self.global.source.as_deref();
+        let name = self.function.fn_name();
+        let ctx = NativeCallContext::new_with_all_fields(host.engine(), name, source, &self.global, self.position);
+        self.function.call_raw(&ctx, this, args)
+    }
+}
+
+/// A function given as closure, `Fn("name")`, bare name, or name in a string.
+fn function_in(ctx: &NativeCallContext, argument: &str, value: Dynamic) -> Outcome<FnPtr> {
+    let value = value.flatten();
+    let shown = value.type_name();
+    if let Ok(name) = value.clone().into_immutable_string() {
+        return named(ctx, &name);
+    }
+    match value.try_cast::<FnPtr>() {
+        Some(function) => Ok(function),
+        None => throw(ctx, "TypeError", super::arguments::wrong_type(ctx, argument, "a function", shown)),
+    }
+}
+
+fn named(ctx: &NativeCallContext, name: &ImmutableString) -> Outcome<FnPtr> {
+    let known = ctx.iter_namespaces().any(|m| m.iter_script_fn_info().any(|(_, _, n, _, _)| n == name.as_str()));
+    match FnPtr::new(name.clone()) {
+        Ok(function) if known => Ok(function),
+        _ => {
+            let names: Vec<String> = ctx
+                .iter_namespaces()
+                .flat_map(|m| m.iter_script_fn_info().map(|(_, _, n, _, _)| n.to_string()).collect::<Vec<_>>())
+                .collect();
+            let hint = super::arguments::did_you_mean(name, names.iter().map(String::as_str));
+            throw(ctx, "TypeError", format!("{}(): there is no function {name:?} in this script{hint}", ctx.fn_name()))
+        }
+    }
+}
+
+/// Arguments for a function that another task will run, held by `holder`.
+///
+/// # Errors
+/// `CaptureError`, `ValueError` as [`detach`].
+pub fn pack_arguments(ctx: &NativeCallContext, args: Array, holder: &Holder) -> Outcome<Vec<Dynamic>> {
+    args.into_iter()
+        .map(|arg| {
+            let arg = detach(ctx, arg, holder)?;
+            capture::check(ctx, &arg)?;
+            Ok(arg)
+        })
+        .collect()
+}

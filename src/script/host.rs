@@ -1,0 +1,218 @@
+//! What the scripts of one program share: the engine, the sources, the output, the arguments.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use parking_lot::Mutex;
+use rhai::{AST, Engine, NativeCallContext};
+
+use super::failure::Failure;
+use super::progress::Bar;
+use super::source::Source;
+use crate::kernel::{Kernel, Site, Task, with_current};
+
+/// Where a program's words go. Each call is one whole line, or more.
+pub trait Output: Send + Sync {
+    /// What the script prints.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn print(&self, text: &str) -> io::Result<()>;
+
+    /// What orch says.
+    fn say(&self, text: &str);
+
+    /// A progress bar, where somebody looks; `total` where it is known.
+    fn bar(&self, _label: &str, _total: Option<usize>) -> Option<Box<dyn Bar>> {
+        None
+    }
+}
+
+/// See the module.
+pub struct Host {
+    kernel: Arc<Kernel>,
+    engine: OnceLock<Engine>,
+    output: Box<dyn Output>,
+    args: Vec<String>,
+    sources: Mutex<BTreeMap<String, Arc<Source>>>,
+    /// The functions of all scripts, with the numbers of parameters they take.
+    functions: Mutex<BTreeMap<String, Vec<usize>>>,
+    /// Failures that nobody has asked about yet.
+    unasked: Mutex<Vec<Weak<Failure>>>,
+    /// The worst that became of a failure nobody asked about.
+    status: AtomicI32,
+}
+
+impl Host {
+    /// A host for scripts in `kernel`.
+    pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
+        let host = Arc::new(Host {
+            kernel,
+            engine: OnceLock::new(),
+            output,
+            args,
+            sources: Mutex::default(),
+            functions: Mutex::default(),
+            unasked: Mutex::default(),
+            status: AtomicI32::new(0),
+        });
+        host.engine.get_or_init(super::engine::assemble);
+        host
+    }
+
+    /// The program.
+    pub fn kernel(&self) -> &Arc<Kernel> {
+        &self.kernel
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        self.engine.get().expect("invariant: set when the host is made")
+    }
+
+    /// The script's arguments.
+    pub fn args(&self) -> &[String] {
+        &self.args
+    }
+
+    /// Prints for the script.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn print(&self, text: &str) -> io::Result<()> {
+        self.output.print(text)
+    }
+
+    /// Says something to the person at the terminal.
+    pub fn say(&self, text: &str) {
+        self.output.say(text);
+    }
+
+    /// A progress bar, where somebody looks.
+    pub fn bar(&self, label: &str, total: Option<usize>) -> Option<Box<dyn Bar>> {
+        self.output.bar(label, total)
+    }
+
+    /// Remembers a source under its name, for reports.
+    pub fn add_source(&self, name: &str, source: Arc<Source>) {
+        self.sources.lock().insert(name.to_string(), source);
+    }
+
+    /// The source of this name.
+    pub fn source(&self, name: &str) -> Option<Arc<Source>> {
+        self.sources.lock().get(name).cloned()
+    }
+
+    /// Remembers which functions a script defines, for reports.
+    pub fn add_functions(&self, ast: &AST) {
+        let mut functions = self.functions.lock();
+        for function in ast.iter_functions().filter(|f| !f.name.contains('$')) {
+            functions.entry(function.name.to_string()).or_default().push(function.params.len());
+        }
+    }
+
+    /// How many arguments a script's function of this name takes.
+    pub fn script_function(&self, name: &str) -> Option<Vec<usize>> {
+        self.functions.lock().get(name).cloned()
+    }
+
+    /// The names of all functions of scripts.
+    pub fn script_function_names(&self) -> Vec<String> {
+        self.functions.lock().keys().cloned().collect()
+    }
+
+    /// Keeps an eye on a failure until somebody asks about it.
+    pub fn watch(&self, failure: &Arc<Failure>) {
+        let mut unasked = self.unasked.lock();
+        unasked.retain(|f| f.strong_count() > 0);
+        unasked.push(Arc::downgrade(failure));
+    }
+
+    /// Tells of all failures that nobody has asked about. To be called when the program is over.
+    pub fn tell_unasked(&self) {
+        let unasked = std::mem::take(&mut *self.unasked.lock());
+        unasked.iter().filter_map(Weak::upgrade).for_each(|f| f.tell());
+    }
+
+    /// Notes a status that the program should end with; the higher one counts.
+    pub fn note_status(&self, status: i32) {
+        self.status.fetch_max(status, Ordering::AcqRel);
+    }
+
+    /// The status noted so far.
+    pub fn status(&self) -> i32 {
+        self.status.load(Ordering::Acquire)
+    }
+
+    /// The place of a call in the script.
+    pub fn site(&self, ctx: &NativeCallContext) -> Site {
+        self.site_at(ctx.call_source(), ctx.call_position())
+    }
+
+    /// A place in a script.
+    pub fn site_at(&self, source: Option<&str>, position: rhai::Position) -> Site {
+        let Some(line) = position.line() else { return Site::NONE };
+        let (line, column) = (u32::try_from(line).unwrap_or(u32::MAX), position.position().unwrap_or(0));
+        Site::new(self.source_number(source.unwrap_or("")), line, u32::try_from(column).unwrap_or(u32::MAX))
+    }
+
+    /// The number of a source; nearly always the one asked for last in this thread.
+    fn source_number(&self, source: &str) -> u16 {
+        let key = (source.as_ptr() as usize, source.len());
+        LAST_SOURCE.with(|last| {
+            let (seen, number) = last.get();
+            if seen == key {
+                return number;
+            }
+            let number = self.kernel.source_number(source);
+            last.set((key, number));
+            number
+        })
+    }
+}
+
+thread_local! {
+    static HOST: RefCell<Option<Arc<Host>>> = const { RefCell::new(None) };
+    static LAST_SOURCE: Cell<((usize, usize), u16)> = const { Cell::new(((0, 0), 0)) };
+}
+
+/// Makes `host` the host of this OS thread while `body` runs.
+pub fn run_in<R>(host: &Arc<Host>, body: impl FnOnce() -> R) -> R {
+    struct Restore(Option<Arc<Host>>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            let previous = self.0.take();
+            HOST.with(|h| *h.borrow_mut() = previous);
+        }
+    }
+    LAST_SOURCE.set(((0, 0), 0));
+    let previous = HOST.with(|h| h.borrow_mut().replace(host.clone()));
+    let _restore = Restore(previous);
+    body()
+}
+
+/// The host of the script that runs on this thread.
+///
+/// # Panics
+/// Where no script runs.
+pub fn host() -> Arc<Host> {
+    HOST.with(|h| h.borrow().clone()).expect("invariant: scripts run within a host")
+}
+
+/// Calls `f` with the host without counting a reference.
+///
+/// # Panics
+/// As [`host`].
+pub fn with_host<R>(f: impl FnOnce(&Arc<Host>) -> R) -> R {
+    HOST.with(|h| f(h.borrow().as_ref().expect("invariant: scripts run within a host")))
+}
+
+/// Notes that the current task is at this call.
+#[inline]
+pub fn mark(ctx: &NativeCallContext) {
+    let site = with_host(|host| host.site(ctx));
+    with_current(|task: &Arc<Task>| task.set_site(site));
+}

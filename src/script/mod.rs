@@ -1,0 +1,41 @@
+//! Rhai, and everything that makes its values and functions fit for tasks.
+//!
+//! ```text
+//!   text ─ source ─► Rhai's parser ─► AST ─► run (main task) / tasks (others)
+//!                                       │
+//!   api/CONCEPT.rs: one call each ──► sync, exec        values cross by parcel::detach only
+//!                                       │
+//!   throw (errors going up) ─► caught (the map a script sees) ─► failure (kept for whoever asks) ─► report (for people)
+//! ```
+
+pub mod api;
+pub mod arguments;
+pub mod barrier;
+pub mod capture;
+pub mod caught;
+pub mod done;
+pub mod engine;
+pub mod failure;
+pub mod function;
+pub mod handles;
+pub mod host;
+pub mod iterate;
+pub mod jobs;
+pub mod local;
+pub mod mismatch;
+pub mod modules;
+pub mod parcel;
+pub mod progress;
+pub mod reference;
+pub mod report;
+pub mod requests;
+pub mod run;
+pub mod rwside;
+pub mod shared;
+pub mod source;
+pub mod statements;
+pub mod tasks;
+pub mod throw;
+mod tokens;
+
+pub use host::{Host, Output};

@@ -1,0 +1,139 @@
+//! The reference: every function a script can call, from the doc comments where it is written.
+
+use rhai::{Engine, Module, NativeCallContext};
+
+use super::api::{self, Chapter};
+
+/// One way to call one function.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The chapter it stands in.
+    pub chapter: &'static str,
+    /// The name as a script writes it.
+    pub name: String,
+    /// For methods and properties, the type they belong to.
+    pub of: Option<String>,
+    /// How it is called: `lock.acquire(timeout)`.
+    pub usage: String,
+    /// The documentation without the examples.
+    pub text: String,
+    /// Examples: Rhai code.
+    pub examples: Vec<String>,
+    /// Names and types of the parameters.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// All entries, in reading order.
+pub fn entries() -> Vec<Entry> {
+    api::CHAPTERS.iter().flat_map(chapter).collect()
+}
+
+fn chapter(chapter: &Chapter) -> Vec<Entry> {
+    let mut engine = Engine::new_raw();
+    let module: Module = (chapter.module)();
+    engine.register_global_module(module.into());
+    let mut found = engine.collect_fn_metadata(
+        None::<&NativeCallContext>,
+        |f| {
+            let metadata = f.metadata;
+            let parameters = metadata.params_info.iter().map(|p| super::mismatch::parameter(p)).collect();
+            let comments = metadata.comments.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            Some((metadata.name.to_string(), parameters, comments))
+        },
+        true,
+    );
+    found.sort_by_key(|(name, parameters, _): &(String, Vec<(String, String)>, String)| {
+        (parameters.first().map_or(String::new(), |p| p.1.clone()), name.clone(), parameters.len())
+    });
+    found.into_iter().map(|(name, parameters, comments)| entry(chapter.title, &name, parameters, &comments)).collect()
+}
+
+fn entry(chapter: &'static str, raw: &str, parameters: Vec<(String, String)>, comments: &str) -> Entry {
+    let (text, examples) = split(comments);
+    let of = parameters.first().map(|p| p.1.clone()).filter(|t| is_own_type(t) && !raw.starts_with(char::is_uppercase));
+    let receiver = of.as_deref().map(|_| parameters[0].0.clone());
+    let names: Vec<&str> = parameters.iter().skip(usize::from(of.is_some())).map(|p| p.0.as_str()).collect();
+    let (name, usage) = match (raw.split_once('$'), receiver) {
+        (Some(("get", property)), Some(it)) => (property.to_string(), format!("{it}.{property}")),
+        (Some(("set", property)), Some(it)) => (property.to_string(), format!("{it}.{property} = {}", names.join(", "))),
+        (Some(("index", "get$")), Some(it)) => ("[]".into(), format!("{it}[{}]", names.join(", "))),
+        (Some(("index", "set$")), Some(it)) => ("[]".into(), format!("{it}[{}] = {}", names[0], names[1..].join(", "))),
+        (_, Some(it)) => (raw.to_string(), format!("{it}.{raw}({})", names.join(", "))),
+        (_, None) => (raw.to_string(), format!("{raw}({})", names.join(", "))),
+    };
+    Entry { chapter, name, of, usage, text, examples, parameters }
+}
+
+/// Types of orch's own; the others are Rhai's.
+fn is_own_type(name: &str) -> bool {
+    name.starts_with(char::is_uppercase) && name != "Dynamic"
+}
+
+/// Takes the examples out of a comment.
+fn split(comments: &str) -> (String, Vec<String>) {
+    let (mut text, mut examples) = (Vec::new(), Vec::new());
+    let mut example: Option<Vec<&str>> = None;
+    for line in comments.lines() {
+        let line = line.trim_start().trim_start_matches("///");
+        let line = line.strip_prefix(' ').unwrap_or(line);
+        match (&mut example, line.trim_start().starts_with("```")) {
+            (None, true) => example = Some(Vec::new()),
+            (Some(_), true) => examples.push(example.take().unwrap_or_default().join("\n")),
+            (Some(lines), false) => lines.push(line),
+            (None, false) => text.push(line),
+        }
+    }
+    (text.join("\n").trim().to_string(), examples)
+}
+
+/// The whole reference as Markdown.
+pub fn markdown() -> String {
+    let mut page = String::from("# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\n");
+    let mut title = "";
+    for entry in entries() {
+        if entry.chapter != title {
+            title = entry.chapter;
+            page.push_str(&format!("\n## {title}\n"));
+        }
+        page.push_str(&one(&entry));
+    }
+    page
+}
+
+/// One entry as Markdown.
+pub fn one(entry: &Entry) -> String {
+    let text = entry.text.replace("# Errors\n", "**Errors:** ");
+    let mut page = format!("\n### `{}`\n\n{text}\n", entry.usage);
+    for example in &entry.examples {
+        page.push_str(&format!("\n```rhai\n{example}\n```\n"));
+    }
+    page
+}
+
+/// The entries that `word` means: a name, a type, or `Type.name`.
+pub fn find(word: &str) -> Vec<Entry> {
+    let fits = |e: &Entry| {
+        e.name == word
+            || e.of.as_deref() == Some(word)
+            || e.of.as_ref().is_some_and(|of| format!("{of}.{}", e.name) == word)
+    };
+    let mut found: Vec<Entry> = entries().into_iter().filter(fits).collect();
+    found.sort_by_key(|e| e.of.is_some());
+    found
+}
+
+/// The word nearest to one that means nothing.
+pub fn nearest(word: &str) -> Option<String> {
+    let entries = entries();
+    let words = entries.iter().flat_map(|e| [Some(e.name.as_str()), e.of.as_deref()]).flatten();
+    super::arguments::nearest(word, words)
+}
+
+/// Writes definitions for editors into `folder`.
+///
+/// # Errors
+/// Those of the system.
+pub fn write_definitions(folder: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    super::engine::assemble().definitions().write_to_dir(folder)
+}

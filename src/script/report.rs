@@ -1,0 +1,86 @@
+//! How an error looks to the person at the terminal: what, where in the script, through which calls.
+
+use rhai::{Array, Dynamic, Map, ParseError};
+
+use super::host::Host;
+use super::source::Source;
+
+/// The exit status of a program that nobody saved from this error: 3 for a deadlock, 128 + n for a signal, else 1.
+pub fn status_of(map: &Map) -> i32 {
+    match text(map, "kind").as_str() {
+        "DeadlockError" => 3,
+        "Interrupted" => match text(map, "signal").as_str() {
+            "HUP" => 129,
+            "TERM" => 143,
+            _ => 130,
+        },
+        _ => 1,
+    }
+}
+
+/// The whole report of an error that nobody caught.
+pub fn uncaught(host: &Host, map: &Map) -> String {
+    let mut report = format!("error: {}: {}\n", text(map, "kind"), text(map, "message"));
+    let source = text(map, "source");
+    report.push_str(&excerpt(host, &source, number(map, "line"), number(map, "column"), &in_task(map)));
+    for frame in map.get("stack").and_then(|s| s.clone().try_cast::<Array>()).unwrap_or_default() {
+        if let Some(frame) = frame.try_cast::<Map>() {
+            report.push_str(&describe_frame(&frame));
+        }
+    }
+    for other in map.get("others").and_then(|s| s.clone().try_cast::<Array>()).unwrap_or_default() {
+        if let Some(other) = other.try_cast::<Map>() {
+            report.push_str(&format!("and also {}", uncaught(host, &other)));
+        }
+    }
+    report
+}
+
+/// The report of a script that does not parse.
+pub fn unparsed(host: &Host, name: &str, error: &ParseError) -> String {
+    let position = error.position();
+    let (line, column) = (position.line().unwrap_or(0), position.position().unwrap_or(0));
+    format!("error: {}\n{}", error.err_type(), excerpt(host, name, line, column, ""))
+}
+
+fn in_task(map: &Map) -> String {
+    match text(map, "task").as_str() {
+        "" | "main" => String::new(),
+        task => format!(", in thread {task:?}"),
+    }
+}
+
+fn excerpt(host: &Host, name: &str, line: usize, column: usize, note: &str) -> String {
+    let shown_name = if name.is_empty() { "script" } else { name };
+    if line == 0 {
+        return if note.is_empty() { String::new() } else { format!("  --> {shown_name}{note}\n") };
+    }
+    let source = host.source(name);
+    let column = source.as_ref().map_or(column, |s| s.original_column(line, column.max(1)));
+    let mut text = format!("  --> {shown_name}:{line}:{column}{note}\n");
+    if let Some(code) = source.as_deref().and_then(|s: &Source| s.line(line)) {
+        let margin = " ".repeat(line.to_string().len());
+        // Tabs keep their width if the blanks before the caret are tabs too.
+        let indent: String =
+            code.chars().take(column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        text.push_str(&format!("{margin} |\n{line} | {}\n{margin} | {indent}^\n", code.trim_end()));
+    }
+    text
+}
+
+fn describe_frame(frame: &Map) -> String {
+    let (source, line) = (text(frame, "source"), number(frame, "line"));
+    let place = if source.is_empty() { format!("line {line}") } else { format!("{source}:{line}") };
+    match text(frame, "task").as_str() {
+        "" => format!("  in {}(), called at {place}\n", text(frame, "function")),
+        task => format!("  in thread {task:?}, made at {place}\n"),
+    }
+}
+
+fn text(map: &Map, field: &str) -> String {
+    map.get(field).filter(|v| !v.is_unit()).map_or_else(String::new, Dynamic::to_string)
+}
+
+fn number(map: &Map, field: &str) -> usize {
+    map.get(field).and_then(|v| v.as_int().ok()).and_then(|n| usize::try_from(n).ok()).unwrap_or(0)
+}

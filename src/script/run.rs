@@ -1,0 +1,97 @@
+//! Running a script from beginning to end.
+//!
+//! The top level runs as the main task. Its variables are gone before the program waits for the threads it left behind,
+//! so that a thread which waits for something only the main script held is told.
+
+use std::sync::Arc;
+
+use rhai::{AST, Dynamic, Scope};
+
+use super::caught::crossing_map;
+use super::host::{Host, run_in};
+use super::report;
+use super::source::Source;
+use super::throw::{Ending, Thrown};
+use crate::kernel::lull::wait_for_others;
+use crate::kernel::{Role, Stop, current};
+
+/// What to run.
+pub struct Script {
+    /// The path, or what stands for it in reports.
+    pub name: String,
+    /// The text.
+    pub text: String,
+}
+
+/// Parses a script.
+///
+/// # Errors
+/// The report for the person at the terminal.
+pub fn parse(host: &Host, script: &Script) -> Result<AST, String> {
+    let source = Arc::new(Source::prepare(&script.text));
+    host.add_source(&script.name, source.clone());
+    match host.engine().compile(source.rewritten()) {
+        Ok(mut ast) => {
+            ast.set_source(&script.name);
+            host.add_functions(&ast);
+            Ok(ast)
+        }
+        Err(error) => Err(report::unparsed(host, &script.name, &error)),
+    }
+}
+
+/// Starts the script as the main task. The program's end and status are told by [`crate::kernel::Kernel::wait_exit`].
+/// With `echo` the value of the top level is printed, unless it is `()`.
+///
+/// # Errors
+/// When the system can't start a thread.
+pub fn start(host: &Arc<Host>, ast: AST, echo: bool) -> std::io::Result<()> {
+    let kernel = host.kernel().clone();
+    let main = kernel.new_task("main", Role::Main, false);
+    let host = host.clone();
+    kernel.start(&main, move || run_in(&host, || host.kernel().request_exit(main_task(&host, &ast, echo))))
+}
+
+fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
+    let result = top_level(host, ast, echo);
+    if let Err(error) = result
+        && let Some(status) = failed(host, ast, error)
+    {
+        return status;
+    }
+    current().abandon_held();
+    // What the threads have to say about their own end they say themselves.
+    while let Err(Stop::Interrupted(signal)) = wait_for_others(None) {
+        host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+        host.kernel().cancel_others();
+    }
+    host.tell_unasked();
+    host.status()
+}
+
+fn top_level(host: &Host, ast: &AST, echo: bool) -> Result<(), Thrown> {
+    let value = host.engine().eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast)?;
+    if echo && !value.is_unit() {
+        let shown = host.engine().eval_with_scope::<String>(&mut Scope::new().push_dynamic("it", value), "it.to_debug()")?;
+        // What cannot be printed cannot be told either.
+        let _unread = host.print(&format!("{shown}\n"));
+    }
+    Ok(())
+}
+
+/// The main script failed: says so; `Some` when the program is over at once.
+fn failed(host: &Host, ast: &AST, error: Thrown) -> Option<i32> {
+    match Ending::of(&error) {
+        Some(Ending::Exit(status)) => return Some(status),
+        Some(Ending::Over) => return Some(host.status()),
+        Some(Ending::Interrupted(signal)) => {
+            host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+            return None;
+        }
+        Some(Ending::Cancelled) | None => {}
+    }
+    let map = crossing_map(host, error, ast.source());
+    host.note_status(report::status_of(&map));
+    host.say(&report::uncaught(host, &map));
+    None
+}

@@ -1,0 +1,97 @@
+//! Script functions as bodies of tasks.
+
+use std::sync::Arc;
+
+use rhai::{Dynamic, EvalAltResult, Map};
+
+use super::done::Done;
+use super::failure::Failure;
+use super::function::Callable;
+use super::host::{Host, host, run_in};
+use super::parcel::{Parcel, make_content_over};
+use super::throw::{Ending, IntoThrown, Outcome, Problem, Thrown, innermost};
+use crate::kernel::{Holder, ObjectCore, Stop};
+
+/// A function with its arguments, to be run by another task.
+pub struct Job {
+    /// The function.
+    pub function: Callable,
+    /// `this`, for an object with a `run` function.
+    pub this: Option<Dynamic>,
+    /// The arguments.
+    pub args: Vec<Dynamic>,
+}
+
+impl Job {
+    /// Runs it in the current task; what it returns will be held by `result`.
+    pub fn run(self, host: &Arc<Host>, result: &Arc<ObjectCore>) -> Done {
+        let source = self.function.source().map(str::to_string);
+        run_in(host, || conclude(self.call(), result, source.as_deref()))
+    }
+
+    /// Runs it in the current task, whose holder takes over what the function captured and is given.
+    fn call(mut self) -> Outcome<Dynamic> {
+        let me = Holder::current();
+        self.function.make_over(&me);
+        self.args.iter_mut().for_each(|arg| make_content_over(arg, &me));
+        let result = match &mut self.this {
+            None => self.function.call(self.args),
+            Some(this) => {
+                make_content_over(this, &me);
+                self.function.call_on(this, self.args)
+            }
+        };
+        super::local::forget_task();
+        result
+    }
+}
+
+/// What became of a task whose function, from `source`, gave this.
+pub fn conclude(result: Outcome<Dynamic>, holder: &Arc<ObjectCore>, source: Option<&str>) -> Done {
+    match result {
+        Err(error) => failed(error, source),
+        Ok(mut value) => match pack(&mut value, holder) {
+            Ok(parcel) => Done::Value(parcel),
+            Err(error) => failed(error, source),
+        },
+    }
+}
+
+fn pack(value: &mut Dynamic, holder: &Arc<ObjectCore>) -> Outcome<Parcel> {
+    let holder = Holder::Object(holder.clone());
+    super::iterate::Place::of_loop("return").call(|ctx| Parcel::pack(ctx, std::mem::take(value), &holder))
+}
+
+/// What became of a task whose wait was stopped before its function ran.
+pub fn stopped(stop: Stop) -> Done {
+    failed(super::iterate::Place::of_loop("wait").call(|ctx| stop.into_thrown(ctx, None)), None)
+}
+
+/// What became of a task that failed so.
+pub fn failed(error: Thrown, source: Option<&str>) -> Done {
+    match Ending::of(&error) {
+        Some(Ending::Exit(status)) => {
+            host().kernel().request_exit(status);
+            Done::Over
+        }
+        Some(Ending::Over) => Done::Over,
+        Some(Ending::Cancelled | Ending::Interrupted(_)) => {
+            let error = super::iterate::Place::of_loop("this thread").call(|ctx| {
+                Problem::new(ctx, "Cancelled", "this thread was cancelled, and ended where it made no blocking call")
+                    .with("what", "thread")
+                    .thrown()
+            });
+            Done::Cancelled(Failure::untold(error, source))
+        }
+        None if is_own_cancellation(&error) => Done::Cancelled(Failure::untold(error, source)),
+        None => Done::Failed(Failure::of(error, source)),
+    }
+}
+
+/// Not the cancellation of something it waited for.
+fn is_own_cancellation(error: &EvalAltResult) -> bool {
+    let EvalAltResult::ErrorRuntime(value, _) = innermost(error) else { return false };
+    let Some(map) = value.read_lock::<Map>() else { return false };
+    let is = |field: &str, text: &str| map.get(field).is_some_and(|v| v.to_string() == text);
+    is("kind", "Cancelled") && is("what", "thread") && !map.contains_key("task")
+}
