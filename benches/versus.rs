@@ -73,15 +73,7 @@ fn main() -> ExitCode {
     let runner = Runner::new();
     println!(
         "{:<20} {:>10} {:>11} {:>13} {:>7} {:>7} {:<4} {:>8} {:>10}",
-        "workload",
-        "n",
-        "orch µs/op",
-        "CPython µs/op",
-        "ratio",
-        "target",
-        "",
-        "orch MB",
-        "CPython MB"
+        "workload", "n", "orch µs/op", "CPython µs/op", "ratio", "target", "", "orch MB", "CPython MB"
     );
     let mut failed = false;
     for batch in batches(&options.workloads) {
@@ -100,11 +92,7 @@ fn main() -> ExitCode {
             println!("{}", count_row(one, two));
         }
     }
-    if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 struct Options {
@@ -136,20 +124,12 @@ impl Options {
                 wanted.push(arg);
             }
         }
-        if let Some(name) = wanted
-            .iter()
-            .find(|name| !WORKLOADS.iter().any(|w| w.is_meant_by(name)))
-        {
+        if let Some(name) = wanted.iter().find(|name| !WORKLOADS.iter().any(|w| w.is_meant_by(name))) {
             let names: Vec<_> = WORKLOADS.iter().map(|w| w.name).collect();
-            return Err(format!(
-                "no workload '{name}'; there are: {}",
-                names.join(", ")
-            ));
+            return Err(format!("no workload '{name}'; there are: {}", names.join(", ")));
         }
-        let workloads = WORKLOADS
-            .iter()
-            .filter(|w| wanted.is_empty() || wanted.iter().any(|name| w.is_meant_by(name)))
-            .collect();
+        let workloads =
+            WORKLOADS.iter().filter(|w| wanted.is_empty() || wanted.iter().any(|name| w.is_meant_by(name))).collect();
         Ok(Self { workloads, reps })
     }
 }
@@ -158,19 +138,11 @@ impl Workload {
     /// A whole name means that workload alone, the first letters all that begin so.
     fn is_meant_by(&self, name: &str) -> bool {
         let whole = WORKLOADS.iter().any(|w| w.name == name);
-        if whole {
-            self.name == name
-        } else {
-            self.name.starts_with(name)
-        }
+        if whole { self.name == name } else { self.name.starts_with(name) }
     }
 
     fn runs(&self, reps: usize) -> usize {
-        if self.name == STARTUP {
-            reps * STARTUP_RUNS_PER_REP
-        } else {
-            reps
-        }
+        if self.name == STARTUP { reps * STARTUP_RUNS_PER_REP } else { reps }
     }
 
     /// The seconds that count, from what the program printed.
@@ -285,10 +257,7 @@ fn micros(samples: &[Sample], n: u64) -> Option<f64> {
 }
 
 fn peak(samples: &[Sample]) -> Option<f64> {
-    samples
-        .iter()
-        .filter_map(|sample| sample.peak_mb)
-        .reduce(f64::max)
+    samples.iter().filter_map(|sample| sample.peak_mb).reduce(f64::max)
 }
 
 fn median_ratio(over: &[Sample], under: &[Sample]) -> f64 {
@@ -341,15 +310,11 @@ impl Runner {
                 None
             }
         };
-        Self {
-            folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/versus"),
-            python,
-        }
+        Self { folder: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/versus"), python }
     }
 
     fn run_batch(&self, batch: &[&Workload], reps: usize) -> Vec<Result<Series, String>> {
-        let mut results: Vec<Result<Series, String>> =
-            batch.iter().map(|_| Ok(Series::default())).collect();
+        let mut results: Vec<Result<Series, String>> = batch.iter().map(|_| Ok(Series::default())).collect();
         let runs = batch.iter().map(|w| w.runs(reps)).max().unwrap_or(0);
         for _ in 0..runs {
             for (workload, result) in batch.iter().zip(&mut results) {
@@ -379,12 +344,7 @@ impl Runner {
 
 fn sample(workload: &Workload, program: &OsStr, args: &[&OsStr]) -> Result<Sample, String> {
     let run = finish(Command::new(program).args(args));
-    let sample = run.and_then(|run| {
-        Ok(Sample {
-            seconds: workload.seconds(&run)?,
-            peak_mb: run.peak_mb,
-        })
-    });
+    let sample = run.and_then(|run| Ok(Sample { seconds: workload.seconds(&run)?, peak_mb: run.peak_mb }));
     sample.map_err(|message| format!("{}: {message}", program.display()))
 }
 
@@ -397,37 +357,27 @@ struct Finished {
 
 fn finish(command: &mut Command) -> Result<Finished, String> {
     let io_error = |error: std::io::Error| error.to_string();
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let started = Instant::now();
     let mut child = command.spawn().map_err(io_error)?;
     let stdout = child.stdout.take().map(read_all);
     let stderr = child.stderr.take().map(read_all);
     let ended = end_of(child, started).map_err(io_error)?;
     let text = |receiver: Option<Receiver<String>>| match receiver {
-        Some(receiver) => receiver
-            .recv_timeout(OUTPUT_LIMIT)
-            .map_err(|_| "its output stayed open after its end".to_owned()),
+        Some(receiver) => {
+            receiver.recv_timeout(OUTPUT_LIMIT).map_err(|_| "its output stayed open after its end".to_owned())
+        }
         None => Ok(String::new()),
     };
     let (stdout, stderr) = (text(stdout)?, text(stderr)?);
     if ended.killed {
         let seconds = LIMIT.as_secs();
-        return Err(format!(
-            "killed after {seconds} s\n{}",
-            last_lines(&stderr, 20)
-        ));
+        return Err(format!("killed after {seconds} s\n{}", last_lines(&stderr, 20)));
     }
     if !ended.status.success() {
         return Err(format!("{}\n{}", ended.status, last_lines(&stderr, 20)));
     }
-    Ok(Finished {
-        stdout,
-        wall: ended.wall,
-        peak_mb: ended.peak_mb,
-    })
+    Ok(Finished { stdout, wall: ended.wall, peak_mb: ended.peak_mb })
 }
 
 fn last_lines(text: &str, count: usize) -> String {
@@ -471,12 +421,7 @@ fn end_of(mut child: Child, started: Instant) -> std::io::Result<Ended> {
             receiver.recv().map_err(std::io::Error::other)?
         };
         let (status, peak_mb) = end?;
-        Ok(Ended {
-            status,
-            wall,
-            peak_mb,
-            killed,
-        })
+        Ok(Ended { status, wall, peak_mb, killed })
     })
 }
 
@@ -495,11 +440,7 @@ mod reap {
         others: [isize; 32],
     }
 
-    const UNITS_PER_MB: f64 = if cfg!(target_vendor = "apple") {
-        1_048_576.0
-    } else {
-        1024.0
-    };
+    const UNITS_PER_MB: f64 = if cfg!(target_vendor = "apple") { 1_048_576.0 } else { 1024.0 };
 
     unsafe extern "C" {
         fn wait4(pid: i32, status: *mut i32, options: i32, usage: *mut Usage) -> i32;
@@ -513,8 +454,7 @@ mod reap {
         loop {
             // SAFETY: both pointers are to live values; `Usage` has room for all that is written.
             if unsafe { wait4(pid, &raw mut status, 0, &raw mut usage) } == pid {
-                let peak_mb = cfg!(target_pointer_width = "64")
-                    .then_some(usage.max_rss as f64 / UNITS_PER_MB);
+                let peak_mb = cfg!(target_pointer_width = "64").then_some(usage.max_rss as f64 / UNITS_PER_MB);
                 return Ok((ExitStatus::from_raw(status), peak_mb));
             }
             let error = Error::last_os_error();

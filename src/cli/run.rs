@@ -79,7 +79,9 @@ fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
 
 /// `--until`: first the threads leave their blocks and end, then the main script does.
 fn end_after(kernel: &Arc<Kernel>, seconds: Option<f64>) -> std::io::Result<()> {
-    let Some(limit) = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()) else { return Ok(()) };
+    let Some(limit) = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()) else {
+        return Ok(());
+    };
     let clock = kernel.new_task("--until", Role::Service, true);
     let kernel = kernel.clone();
     let begun = kernel.clone();

@@ -101,7 +101,9 @@ impl<R: Outcome> Group<R> {
         let mut stopped = None;
         loop {
             let members = self.members.lock().clone();
-            let Some(open) = members.iter().find(|m| !m.future().is_over()) else { break };
+            let Some(open) = members.iter().find(|m| !m.future().is_over()) else {
+                break;
+            };
             match open.future().wait_as("end of the group", None) {
                 Ok(()) => {}
                 Err(Fault::Stopped(Stop::Cancelled)) if self.hear_own_cancel() => {}

@@ -63,11 +63,17 @@ impl fmt::Display for ExecFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExecFault::Sync(fault) => fault.fmt(f),
-            ExecFault::AlreadyStarted(name) => write!(f, "{name} was started already; it can be started once only"),
+            ExecFault::AlreadyStarted(name) => {
+                write!(f, "{name} was started already; it can be started once only")
+            }
             ExecFault::NotStarted(name) => write!(f, "{name} was not started yet"),
             ExecFault::JoinsItself(name) => write!(f, "{name} cannot join itself"),
-            ExecFault::TooLate(name, what) => write!(f, "{what} of {name} can be set only before it is started"),
-            ExecFault::NoThread(error) => write!(f, "the system cannot start another thread: {error}"),
+            ExecFault::TooLate(name, what) => {
+                write!(f, "{what} of {name} can be set only before it is started")
+            }
+            ExecFault::NoThread(error) => {
+                write!(f, "the system cannot start another thread: {error}")
+            }
             ExecFault::PoolClosed(why) => f.write_str(why),
             ExecFault::PoolOpen(pool) => write!(f, "{pool} is still open: close() or terminate() it before join()"),
         }

@@ -147,7 +147,9 @@ impl<R: Outcome> Pool<R> {
         }
         let deadline = limit.map(|l| self.works.kernel.now().saturating_add(l));
         loop {
-            let Some(worker) = self.works.workers.lock().pop() else { return Ok(()) };
+            let Some(worker) = self.works.workers.lock().pop() else {
+                return Ok(());
+            };
             let left = deadline.map(|d| d.saturating_sub(self.works.kernel.now()));
             if let Err(fault) = worker.join(left) {
                 self.works.workers.lock().push(worker);

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 use super::{ExecFault, Outcome, run_caught};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Task, Waitable, current};
-use crate::sync::future::WaitOver;
 use crate::sync::Future;
+use crate::sync::future::WaitOver;
 
 type Body<R> = Box<dyn FnOnce() -> R + Send>;
 

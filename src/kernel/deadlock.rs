@@ -76,18 +76,12 @@ struct Pending {
 
 impl Detector {
     pub(super) fn new() -> Detector {
-        Detector {
-            pending: Arc::default(),
-            started: AtomicBool::new(false),
-        }
+        Detector { pending: Arc::default(), started: AtomicBool::new(false) }
     }
 
     /// A task began to wait, ended, or let go of a handle while others wait.
     pub fn look_again(&self, kernel: &Arc<Kernel>) {
-        if kernel.waiting_for_ever() == 0
-            || self.pending.look.swap(true, Ordering::AcqRel)
-            || kernel.is_sim()
-        {
+        if kernel.waiting_for_ever() == 0 || self.pending.look.swap(true, Ordering::AcqRel) || kernel.is_sim() {
             return;
         }
         if !self.started.swap(true, Ordering::AcqRel) {
@@ -211,9 +205,7 @@ impl Graph {
                 ids.into_iter().for_each(|id| self.connect_task(node, id));
             }
             // A lock that nobody owns just now is about to be taken.
-            Enders::AllOf(ids)
-                if ids.iter().any(|id| !self.task_nodes.contains_key(id)) || ids.is_empty() =>
-            {
+            Enders::AllOf(ids) if ids.iter().any(|id| !self.task_nodes.contains_key(id)) || ids.is_empty() => {
                 self.alive[node] = true;
             }
             Enders::AllOf(ids) => {
@@ -311,25 +303,16 @@ impl Graph {
     fn report(&self, kernel: &Kernel, stuck: &[bool], victim: usize) -> Report {
         let idle = |n: usize| self.waits[n].as_ref().is_some_and(|(wait, _)| wait.idle);
         let whole_program = (0..self.tasks.len()).all(|n| stuck[n]);
-        let mut involved = if whole_program {
-            vec![true; self.edges.len()]
-        } else {
-            self.reachable(victim)
-        };
+        let mut involved = if whole_program { vec![true; self.edges.len()] } else { self.reachable(victim) };
         involved.truncate(self.tasks.len());
-        let mut nodes: Vec<usize> = (0..self.tasks.len())
-            .filter(|&n| n != victim && involved[n] && stuck[n])
-            .collect();
+        let mut nodes: Vec<usize> = (0..self.tasks.len()).filter(|&n| n != victim && involved[n] && stuck[n]).collect();
         // An idle task belongs in the report only where somebody waits for what it holds.
         nodes.retain(|&n| !idle(n) || self.tasks[n].holding() > 0);
         nodes.insert(0, victim);
         Report {
             victim: self.tasks[victim].id(),
             whole_program,
-            tasks: nodes
-                .into_iter()
-                .filter_map(|n| self.describe(kernel, n))
-                .collect(),
+            tasks: nodes.into_iter().filter_map(|n| self.describe(kernel, n)).collect(),
         }
     }
 
@@ -347,11 +330,7 @@ impl Graph {
     fn describe(&self, kernel: &Kernel, node: usize) -> Option<Stuck> {
         let task = &self.tasks[node];
         let (wait, _) = self.waits[node].as_ref()?;
-        let name_of = |id: TaskId| {
-            self.task_nodes
-                .get(&id)
-                .map_or_else(|| "?".into(), |&n| self.tasks[n].name())
-        };
+        let name_of = |id: TaskId| self.task_nodes.get(&id).map_or_else(|| "?".into(), |&n| self.tasks[n].name());
         Some(Stuck {
             task: task.id(),
             name: task.name(),
@@ -359,12 +338,7 @@ impl Graph {
             object: wait.target.core().label(),
             site: wait.site,
             since: wait.since,
-            owners: wait
-                .target
-                .owners()
-                .into_iter()
-                .map(|(id, site)| (name_of(id), site))
-                .collect(),
+            owners: wait.target.owners().into_iter().map(|(id, site)| (name_of(id), site)).collect(),
             holds: kernel.held_by(task.id()),
         })
     }
@@ -393,11 +367,7 @@ impl Report {
                 place(stuck.site)
             ));
             for (owner, site) in &stuck.owners {
-                let owner = if *owner == stuck.name {
-                    "itself".to_string()
-                } else {
-                    format!("{owner:?}")
-                };
+                let owner = if *owner == stuck.name { "itself".to_string() } else { format!("{owner:?}") };
                 text.push_str(&format!(", held by {owner} since {}", place(*site)));
             }
             for (object, site) in &stuck.holds {

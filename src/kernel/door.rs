@@ -115,11 +115,7 @@ fn run<O: Operation>(
             task.take_verdict();
             break Ok(output);
         }
-        let stopped = if interruptible {
-            check(task)
-        } else {
-            check_ended(task)
-        };
+        let stopped = if interruptible { check(task) } else { check_ended(task) };
         if let Err(stop) = stopped.and_then(|()| time_left(deadline, world.now())) {
             op.abandon();
             break Err(stop);
@@ -230,9 +226,7 @@ impl Operation for Sleep {
     fn abandon(&mut self) {}
 
     fn target(&self) -> Arc<dyn Waitable> {
-        Arc::new(Time(with_current(|task| {
-            ObjectCore::of_time(task.kernel())
-        })))
+        Arc::new(Time(with_current(|task| ObjectCore::of_time(task.kernel()))))
     }
 
     fn verb(&self) -> &'static str {

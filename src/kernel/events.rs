@@ -18,11 +18,7 @@ pub enum Event {
     /// A task ran to its end.
     Ended { task: TaskId },
     /// A task waits at the door.
-    Waits {
-        task: TaskId,
-        object: ObjectId,
-        verb: &'static str,
-    },
+    Waits { task: TaskId, object: ObjectId, verb: &'static str },
     /// Its wait is over, however it ended.
     Wakes { task: TaskId },
     /// A task got an owned object.
@@ -30,17 +26,9 @@ pub enum Event {
     /// A task gave an owned object back.
     Released { task: TaskId, object: ObjectId },
     /// An item went into a queue, which now holds `size`.
-    Put {
-        task: TaskId,
-        object: ObjectId,
-        size: usize,
-    },
+    Put { task: TaskId, object: ObjectId, size: usize },
     /// An item was taken out of a queue, which now holds `size`.
-    Got {
-        task: TaskId,
-        object: ObjectId,
-        size: usize,
-    },
+    Got { task: TaskId, object: ObjectId, size: usize },
 }
 
 /// Who hears events. Called in the thread in which they happen; must not block.

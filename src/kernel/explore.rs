@@ -51,10 +51,7 @@ impl Chooser for Replay {
             Some(current) => {
                 path.preemptions += 1;
                 // The others in their order, leaving out the current one.
-                (0..ready.len())
-                    .filter(|&i| i != current)
-                    .nth(taken - 1)
-                    .unwrap_or(current)
+                (0..ready.len()).filter(|&i| i != current).nth(taken - 1).unwrap_or(current)
             }
         }
     }
@@ -83,10 +80,7 @@ pub fn every_schedule<R: Send + 'static>(
             path.depth = 0;
             path.preemptions = 0;
         }
-        let chooser = Replay {
-            path: path.clone(),
-            most_preemptions,
-        };
+        let chooser = Replay { path: path.clone(), most_preemptions };
         let result = run_once(Setup::Explore(Box::new(chooser)), program.clone());
         check(result);
         if !next(&mut path.lock().choices) {
@@ -100,10 +94,7 @@ pub fn every_schedule<R: Send + 'static>(
 ///
 /// # Panics
 /// With whatever `program` panics.
-pub fn run_once<R: Send + 'static>(
-    setup: Setup,
-    program: impl FnOnce() -> R + Send + 'static,
-) -> R {
+pub fn run_once<R: Send + 'static>(setup: Setup, program: impl FnOnce() -> R + Send + 'static) -> R {
     let kernel = Kernel::new(setup);
     let main = kernel.new_task("main", Role::Main, false);
     let (sender, receiver) = crossbeam_channel::bounded(1);

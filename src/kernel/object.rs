@@ -124,12 +124,7 @@ impl ObjectCore {
         Self::with_id(kernel, ObjectId(0), "time", Site::NONE)
     }
 
-    fn with_id(
-        kernel: &Arc<Kernel>,
-        id: ObjectId,
-        kind: &'static str,
-        born: Site,
-    ) -> Arc<ObjectCore> {
+    fn with_id(kernel: &Arc<Kernel>, id: ObjectId, kind: &'static str, born: Site) -> Arc<ObjectCore> {
         Arc::new(ObjectCore {
             id,
             kind,
@@ -185,13 +180,7 @@ impl ObjectCore {
 
     /// The holders, for the deadlock search; `None` when somebody is changing them just now.
     pub(super) fn try_holders(&self) -> Option<Vec<Holder>> {
-        Some(
-            self.holders
-                .try_lock()?
-                .iter()
-                .map(|h| h.holder.clone())
-                .collect(),
-        )
+        Some(self.holders.try_lock()?.iter().map(|h| h.holder.clone()).collect())
     }
 
     /// How many handles of how many holders exist.
@@ -204,13 +193,7 @@ impl ObjectCore {
         let mut holders = self.holders.lock();
         match holders.binary_search_by_key(&holder.key(), |h| h.holder.key()) {
             Ok(i) => holders[i].count += 1,
-            Err(i) => holders.insert(
-                i,
-                Held {
-                    holder: holder.clone(),
-                    count: 1,
-                },
-            ),
+            Err(i) => holders.insert(i, Held { holder: holder.clone(), count: 1 }),
         }
     }
 

@@ -58,18 +58,11 @@ impl Kernel {
     pub fn new(setup: Setup) -> Arc<Kernel> {
         let (world, chance) = match setup {
             Setup::Real => (World::Real(RealWorld::new()), fastrand::Rng::new()),
-            Setup::Sim { seed: 0 } => (
-                World::Sim(SimWorld::new(Box::new(InOrder))),
-                fastrand::Rng::with_seed(0),
-            ),
-            Setup::Sim { seed } => (
-                World::Sim(SimWorld::new(Box::new(Seeded::new(seed)))),
-                fastrand::Rng::with_seed(seed),
-            ),
-            Setup::Explore(chooser) => (
-                World::Sim(SimWorld::new(chooser)),
-                fastrand::Rng::with_seed(0),
-            ),
+            Setup::Sim { seed: 0 } => (World::Sim(SimWorld::new(Box::new(InOrder))), fastrand::Rng::with_seed(0)),
+            Setup::Sim { seed } => {
+                (World::Sim(SimWorld::new(Box::new(Seeded::new(seed)))), fastrand::Rng::with_seed(seed))
+            }
+            Setup::Explore(chooser) => (World::Sim(SimWorld::new(chooser)), fastrand::Rng::with_seed(0)),
         };
         Arc::new(Kernel {
             preempts: world.preempts(),
@@ -136,11 +129,7 @@ impl Kernel {
     /// A task that does not run yet. An empty name becomes `Thread-N`.
     pub fn new_task(self: &Arc<Self>, name: &str, role: Role, daemon: bool) -> Arc<Task> {
         let id = TaskId(self.next_task.fetch_add(1, Ordering::Relaxed));
-        let name = if name.is_empty() {
-            format!("Thread-{}", id.0 - 1)
-        } else {
-            name.to_string()
-        };
+        let name = if name.is_empty() { format!("Thread-{}", id.0 - 1) } else { name.to_string() };
         Task::new(self.clone(), id, name.into(), role, daemon)
     }
 
@@ -177,11 +166,7 @@ impl Kernel {
 
     /// The tasks that run now, oldest first.
     pub fn tasks(&self) -> Vec<Arc<Task>> {
-        self.tasks
-            .lock()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+        self.tasks.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     /// The task of this number, if it runs.
@@ -231,9 +216,7 @@ impl Kernel {
     /// Lists an object, so that dumps show it and an owner that ends is noticed.
     pub fn list(&self, object: &Arc<dyn Waitable>) {
         object.core().mark_listed();
-        self.objects
-            .lock()
-            .insert(object.core().id(), Arc::downgrade(object));
+        self.objects.lock().insert(object.core().id(), Arc::downgrade(object));
     }
 
     pub(super) fn forget_object(&self, id: ObjectId) {
@@ -242,22 +225,14 @@ impl Kernel {
 
     /// The listed objects, oldest first.
     pub fn objects(&self) -> Vec<Arc<dyn Waitable>> {
-        self.objects
-            .lock()
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect()
+        self.objects.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     /// What a task owns, since which place.
     pub fn held_by(&self, task: TaskId) -> Vec<(String, Site)> {
         let mut held = Vec::new();
         for object in self.objects() {
-            for (_, site) in object
-                .owners()
-                .into_iter()
-                .filter(|(owner, _)| *owner == task)
-            {
+            for (_, site) in object.owners().into_iter().filter(|(owner, _)| *owner == task) {
                 held.push((object.core().label(), site));
             }
         }
@@ -273,23 +248,16 @@ impl Kernel {
     /// The number of a source (its path), for [`Site::new`]. The same path has the same number.
     pub fn source_number(&self, path: &str) -> u16 {
         let mut sources = self.sources.lock();
-        let at = sources
-            .iter()
-            .position(|s| **s == *path)
-            .unwrap_or_else(|| {
-                sources.push(path.into());
-                sources.len() - 1
-            });
+        let at = sources.iter().position(|s| **s == *path).unwrap_or_else(|| {
+            sources.push(path.into());
+            sources.len() - 1
+        });
         u16::try_from(at).unwrap_or(0)
     }
 
     /// The path of a source.
     pub fn source(&self, number: u16) -> Arc<str> {
-        self.sources
-            .lock()
-            .get(usize::from(number))
-            .cloned()
-            .unwrap_or_else(|| "".into())
+        self.sources.lock().get(usize::from(number)).cloned().unwrap_or_else(|| "".into())
     }
 
     /// `file:line` of a place, for people.
@@ -327,10 +295,7 @@ impl Kernel {
         let mut ending = self.ending.lock();
         match limit {
             None => self.ended.wait_while(&mut ending, |e| e.is_none()),
-            Some(limit) => drop(
-                self.ended
-                    .wait_while_for(&mut ending, |e| e.is_none(), limit),
-            ),
+            Some(limit) => drop(self.ended.wait_while_for(&mut ending, |e| e.is_none(), limit)),
         }
         *ending
     }

@@ -21,9 +21,7 @@ pub struct RealWorld {
 impl RealWorld {
     /// A world whose time starts now.
     pub fn new() -> RealWorld {
-        RealWorld {
-            start: Instant::now(),
-        }
+        RealWorld { start: Instant::now() }
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -31,9 +29,7 @@ impl RealWorld {
     }
 
     pub(super) fn wall_clock(&self) -> f64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0.0, |d| d.as_secs_f64())
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |d| d.as_secs_f64())
     }
 
     pub(super) fn spin(&self, task: &Task) -> bool {
@@ -52,15 +48,7 @@ impl RealWorld {
 
     pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
         let state = &task.parking.state;
-        if state
-            .compare_exchange(
-                parked::RUNNING,
-                parked::WAITING,
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            )
-            .is_ok()
-        {
+        if state.compare_exchange(parked::RUNNING, parked::WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             while state.load(Ordering::Acquire) == parked::WAITING {
                 match deadline {
                     None => std::thread::park(),

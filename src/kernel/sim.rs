@@ -86,12 +86,8 @@ impl SimWorld {
     }
 
     pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
-        let begun = task.parking.state.compare_exchange(
-            parked::RUNNING,
-            parked::WAITING,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        );
+        let begun =
+            task.parking.state.compare_exchange(parked::RUNNING, parked::WAITING, Ordering::AcqRel, Ordering::Acquire);
         if begun.is_ok() {
             let mut state = self.state.lock();
             state.queries = 0;

@@ -61,10 +61,7 @@ mod tests {
     #[test]
     fn a_site_gives_back_what_it_was_made_of() {
         let site = Site::new(3, 4_000_000, 70_000);
-        assert_eq!(
-            (site.source(), site.line(), site.column()),
-            (3, 4_000_000, 65_535)
-        );
+        assert_eq!((site.source(), site.line(), site.column()), (3, 4_000_000, 65_535));
         assert_eq!(Site::from_bits(site.to_bits()), site);
         assert!(Site::NONE.is_none());
     }

@@ -110,13 +110,7 @@ pub struct Task {
 }
 
 impl Task {
-    pub(super) fn new(
-        kernel: Arc<Kernel>,
-        id: TaskId,
-        name: Arc<str>,
-        role: Role,
-        daemon: bool,
-    ) -> Arc<Task> {
+    pub(super) fn new(kernel: Arc<Kernel>, id: TaskId, name: Arc<str>, role: Role, daemon: bool) -> Arc<Task> {
         let born = try_current().map_or(Site::NONE, |t| t.site());
         Arc::new(Task {
             id,
@@ -276,10 +270,7 @@ impl Task {
 
     /// Takes one pending cancellation.
     pub fn take_cancel(&self) -> bool {
-        let taken = self
-            .cancels
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
-            .unwrap_or(0);
+        let taken = self.cancels.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1)).unwrap_or(0);
         if taken <= 1 {
             self.clear_alert(alert::CANCELLED);
         }
@@ -317,11 +308,7 @@ impl Task {
 
     pub(super) fn begin_wait(&self, mut wait: Wait) {
         wait.order = self.kernel.count_wait(wait.deadline.is_none());
-        self.kernel.events().emit(|| Event::Waits {
-            task: self.id,
-            object: wait.target.core().id(),
-            verb: wait.verb,
-        });
+        self.kernel.events().emit(|| Event::Waits { task: self.id, object: wait.target.core().id(), verb: wait.verb });
         *self.wait.lock() = Some(wait);
         self.waits.fetch_add(1, Ordering::AcqRel);
     }
@@ -336,10 +323,7 @@ impl Task {
     /// How many waits it has begun, and whether it is in one that nobody has ended yet.
     pub(super) fn wait_state(&self) -> (u64, bool) {
         let count = self.waits.load(Ordering::Acquire);
-        (
-            count,
-            self.parking.state.load(Ordering::Acquire) == parked::WAITING,
-        )
+        (count, self.parking.state.load(Ordering::Acquire) == parked::WAITING)
     }
 
     /// It will run no more script: what it still owns is abandoned.
@@ -402,9 +386,7 @@ pub fn current() -> Arc<Task> {
 pub fn with_current<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
     CURRENT.with(|c| {
         let task = c.borrow();
-        f(task
-            .as_ref()
-            .expect("invariant: primitives are used from tasks only"))
+        f(task.as_ref().expect("invariant: primitives are used from tasks only"))
     })
 }
 

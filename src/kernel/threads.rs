@@ -43,11 +43,7 @@ pub fn run(job: Job) -> io::Result<()> {
         slot.filled.notify_one();
         return Ok(());
     }
-    std::thread::Builder::new()
-        .name("orch".into())
-        .stack_size(STACK_SIZE)
-        .spawn(move || serve(job))
-        .map(drop)
+    std::thread::Builder::new().name("orch".into()).stack_size(STACK_SIZE).spawn(move || serve(job)).map(drop)
 }
 
 fn serve(first: Job) {

@@ -67,10 +67,7 @@ pub struct WaitQueue<T = ()> {
 
 impl<T> Default for WaitQueue<T> {
     fn default() -> Self {
-        WaitQueue {
-            entries: VecDeque::new(),
-            issued: 0,
-        }
+        WaitQueue { entries: VecDeque::new(), issued: 0 }
     }
 }
 
@@ -92,19 +89,12 @@ impl<T> WaitQueue<T> {
         }
         self.issued += 1;
         ticket.0 = Some(self.issued);
-        self.entries.push_back(Entry {
-            number: self.issued,
-            waker: waker.clone(),
-            overtaken: false,
-            tag,
-        });
+        self.entries.push_back(Entry { number: self.issued, waker: waker.clone(), overtaken: false, tag });
     }
 
     fn find(&self, ticket: &Ticket) -> Option<usize> {
         let number = ticket.0?;
-        self.entries
-            .binary_search_by_key(&number, |e| e.number)
-            .ok()
+        self.entries.binary_search_by_key(&number, |e| e.number).ok()
     }
 
     /// True when the ticket was enlisted and has been taken out by a grant.
@@ -182,10 +172,7 @@ mod tests {
     fn counting() -> (Waker, Arc<AtomicUsize>) {
         let woken = Arc::new(AtomicUsize::new(0));
         let seen = woken.clone();
-        (
-            Waker::Call(Arc::new(move || drop(seen.fetch_add(1, Ordering::SeqCst)))),
-            woken,
-        )
+        (Waker::Call(Arc::new(move || drop(seen.fetch_add(1, Ordering::SeqCst)))), woken)
     }
 
     #[test]

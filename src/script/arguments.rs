@@ -36,7 +36,9 @@ pub fn seconds(ctx: &NativeCallContext, argument: &str, value: &Dynamic) -> Outc
         (Ok(number), _) => number,
         // Whole seconds beyond 2^53 are too large to matter anyway.
         (_, Ok(number)) => number as f64,
-        _ => return throw(ctx, "TypeError", wrong_type(ctx, argument, "a number of seconds", value.type_name())),
+        _ => {
+            return throw(ctx, "TypeError", wrong_type(ctx, argument, "a number of seconds", value.type_name()));
+        }
     };
     if number.is_nan() || number < 0.0 {
         let message = format!("{}(): {argument} must be a number of seconds, 0 or more, not {value}", ctx.fn_name());
@@ -88,10 +90,14 @@ impl Options {
     /// # Errors
     /// `TypeError`.
     pub fn text(&mut self, ctx: &NativeCallContext, name: &'static str) -> Outcome<Option<String>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         match value.clone().into_immutable_string() {
             Ok(text) => Ok(Some(text.into())),
-            Err(_) => throw(ctx, "TypeError", wrong_type(ctx, &format!("option {name}"), "a string", value.type_name())),
+            Err(_) => {
+                throw(ctx, "TypeError", wrong_type(ctx, &format!("option {name}"), "a string", value.type_name()))
+            }
         }
     }
 
@@ -100,7 +106,9 @@ impl Options {
     /// # Errors
     /// `TypeError`.
     pub fn flag(&mut self, ctx: &NativeCallContext, name: &'static str) -> Outcome<Option<bool>> {
-        let Some(value) = self.take(name) else { return Ok(None) };
+        let Some(value) = self.take(name) else {
+            return Ok(None);
+        };
         match value.as_bool() {
             Ok(flag) => Ok(Some(flag)),
             Err(_) => throw(ctx, "TypeError", wrong_type(ctx, &format!("option {name}"), "a bool", value.type_name())),
@@ -120,7 +128,9 @@ impl Options {
     /// # Errors
     /// As [`count`].
     pub fn count(&mut self, ctx: &NativeCallContext, name: &'static str, least: usize) -> Outcome<Option<usize>> {
-        let Some(value) = self.take(name).filter(|v| !v.is_unit()) else { return Ok(None) };
+        let Some(value) = self.take(name).filter(|v| !v.is_unit()) else {
+            return Ok(None);
+        };
         count(ctx, &format!("option {name}"), &value, least).map(Some)
     }
 
@@ -129,7 +139,9 @@ impl Options {
     /// # Errors
     /// `ValueError` that names the nearest known option.
     pub fn finish(self, ctx: &NativeCallContext) -> Outcome<()> {
-        let Some(unknown) = self.map.keys().next() else { return Ok(()) };
+        let Some(unknown) = self.map.keys().next() else {
+            return Ok(());
+        };
         let hint = did_you_mean(unknown, self.known.iter().copied());
         let known = self.known.join(", ");
         let hint = if hint.is_empty() { format!("; it knows: {known}") } else { hint };

@@ -15,9 +15,38 @@ use super::throw::{Outcome, Problem};
 
 /// Methods of Rhai's own types that change the value they are called on (arrays, blobs, maps, strings).
 const CHANGING: &[&str] = &[
-    "append", "chop", "clear", "crop", "dedup", "drain", "extract_mut", "fill_with", "insert", "make_lower",
-    "make_upper", "mixin", "pad", "pop", "push", "remove", "replace", "retain", "reverse", "set", "set_tag", "shift",
-    "sort", "sort_by", "sort_desc", "splice", "trim", "truncate", "write_be", "write_le", "write_utf8", "write_ascii",
+    "append",
+    "chop",
+    "clear",
+    "crop",
+    "dedup",
+    "drain",
+    "extract_mut",
+    "fill_with",
+    "insert",
+    "make_lower",
+    "make_upper",
+    "mixin",
+    "pad",
+    "pop",
+    "push",
+    "remove",
+    "replace",
+    "retain",
+    "reverse",
+    "set",
+    "set_tag",
+    "shift",
+    "sort",
+    "sort_by",
+    "sort_desc",
+    "splice",
+    "trim",
+    "truncate",
+    "write_be",
+    "write_le",
+    "write_utf8",
+    "write_ascii",
 ];
 
 /// How a captured variable is written.
@@ -58,10 +87,14 @@ pub fn check(ctx: &NativeCallContext, value: &Dynamic) -> Outcome<()> {
 }
 
 fn check_closure(ctx: &NativeCallContext, function: &FnPtr) -> Outcome<()> {
-    let Some(definition) = definition(ctx, function.fn_name()) else { return Ok(()) };
+    let Some(definition) = definition(ctx, function.fn_name()) else {
+        return Ok(());
+    };
     let findings = findings(ctx, &definition);
     for (name, value) in definition.params.iter().zip(function.curry()) {
-        let Some(finding) = findings.get(name.as_str()) else { continue };
+        let Some(finding) = findings.get(name.as_str()) else {
+            continue;
+        };
         if finding.write == Write::Whole || !is_handle(value) {
             return Err(refusal(ctx, name, finding));
         }

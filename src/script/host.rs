@@ -154,7 +154,9 @@ impl Host {
 
     /// A place in a script.
     pub fn site_at(&self, source: Option<&str>, position: rhai::Position) -> Site {
-        let Some(line) = position.line() else { return Site::NONE };
+        let Some(line) = position.line() else {
+            return Site::NONE;
+        };
         let (line, column) = (u32::try_from(line).unwrap_or(u32::MAX), position.position().unwrap_or(0));
         Site::new(self.source_number(source.unwrap_or("")), line, u32::try_from(column).unwrap_or(u32::MAX))
     }

@@ -28,10 +28,8 @@ impl Place {
 
     /// The `for` loop that began last in this task.
     pub fn of_loop(verb: &'static str) -> Place {
-        LOOP.with(|place| place.borrow().clone()).map_or(
-            Place { global: None, position: Position::NONE, verb },
-            |place| Place { verb, ..place },
-        )
+        LOOP.with(|place| place.borrow().clone())
+            .map_or(Place { global: None, position: Position::NONE, verb }, |place| Place { verb, ..place })
     }
 
     /// Runs `body` as a call from this place.

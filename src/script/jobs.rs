@@ -277,7 +277,9 @@ pub fn stream_ahead(
             }
             let step = place.call(|ctx| {
                 fill(ctx, &mut open, &mapping)?;
-                let Some(future) = next_over(ctx, &mut open, in_order)? else { return Ok(None) };
+                let Some(future) = next_over(ctx, &mut open, in_order)? else {
+                    return Ok(None);
+                };
                 chunk_result(ctx, &future, None).map(Some)
             });
             match step {
@@ -324,14 +326,7 @@ pub fn make_pool(
     let _for_processes = options.count(ctx, "retries", 0)?;
     options.finish(ctx)?;
     let initializer = initializer.map(|f| initializer_job(ctx, f, initargs)).transpose()?;
-    Ok(Pool::new(crate::exec::pool::Plan {
-        kind,
-        size,
-        name,
-        initializer,
-        jobs_per_worker,
-        broken: Clone::clone,
-    }))
+    Ok(Pool::new(crate::exec::pool::Plan { kind, size, name, initializer, jobs_per_worker, broken: Clone::clone }))
 }
 
 type Initializer = Arc<dyn Fn() -> Done + Send + Sync>;

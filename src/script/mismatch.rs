@@ -35,7 +35,9 @@ pub fn hint_for_variable(host: &Host, name: &str) -> String {
 }
 
 fn parse(call: &str) -> (&str, Vec<String>) {
-    let Some((name, rest)) = call.split_once('(') else { return (call.trim(), Vec::new()) };
+    let Some((name, rest)) = call.split_once('(') else {
+        return (call.trim(), Vec::new());
+    };
     let types = rest.trim_end().trim_end_matches(')');
     let types = split_types(types).into_iter().map(|t| t.trim_start_matches("&mut ").to_string()).collect();
     (name.trim(), types)
@@ -98,8 +100,7 @@ fn simple_type(kind: &str) -> String {
 }
 
 fn matches(wanted: &str, given: &str) -> bool {
-    wanted == "Dynamic" || wanted == simple_type(given) || wanted == given
-        || (wanted == "function" && given == "Fn")
+    wanted == "Dynamic" || wanted == simple_type(given) || wanted == given || (wanted == "function" && given == "Fn")
 }
 
 /// Blames, of the signature that fits furthest, the first argument that does not fit, or the count.
@@ -116,7 +117,9 @@ fn describe(name: &str, given: &[String], signatures: &[Signature]) -> String {
             };
         }
     }
-    let Some(nearest) = signatures.iter().max_by_key(fits) else { return format!("{name}() cannot be called so") };
+    let Some(nearest) = signatures.iter().max_by_key(fits) else {
+        return format!("{name}() cannot be called so");
+    };
     let receiver = nearest.parameters.first().filter(|(_, w)| given.first().is_some_and(|g| matches(w, g)));
     let skip = usize::from(receiver.is_some_and(|(_, w)| w.starts_with(char::is_uppercase) && w != "Dynamic"));
     let mut counts: Vec<usize> = signatures

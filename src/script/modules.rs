@@ -32,7 +32,10 @@ impl Resolver {
         match self.loaded.lock().get(&path) {
             Some(Some(module)) => return Ok(module.clone()),
             Some(None) => {
-                return Err(problem("ValueError", format!("module {name:?} imports itself, directly or through others")));
+                return Err(problem(
+                    "ValueError",
+                    format!("module {name:?} imports itself, directly or through others"),
+                ));
             }
             None => {}
         }

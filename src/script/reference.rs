@@ -55,7 +55,9 @@ fn entry(chapter: &'static str, raw: &str, parameters: Vec<(String, String)>, co
     let names: Vec<&str> = parameters.iter().skip(usize::from(of.is_some())).map(|p| p.0.as_str()).collect();
     let (name, usage) = match (raw.split_once('$'), receiver) {
         (Some(("get", property)), Some(it)) => (property.to_string(), format!("{it}.{property}")),
-        (Some(("set", property)), Some(it)) => (property.to_string(), format!("{it}.{property} = {}", names.join(", "))),
+        (Some(("set", property)), Some(it)) => {
+            (property.to_string(), format!("{it}.{property} = {}", names.join(", ")))
+        }
         (Some(("index", "get$")), Some(it)) => ("[]".into(), format!("{it}[{}]", names.join(", "))),
         (Some(("index", "set$")), Some(it)) => ("[]".into(), format!("{it}[{}] = {}", names[0], names[1..].join(", "))),
         (_, Some(it)) => (raw.to_string(), format!("{it}.{raw}({})", names.join(", "))),
@@ -88,7 +90,8 @@ fn split(comments: &str) -> (String, Vec<String>) {
 
 /// The whole reference as Markdown.
 pub fn markdown() -> String {
-    let mut page = String::from("# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\n");
+    let mut page =
+        String::from("# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\n");
     let mut title = "";
     for entry in entries() {
         if entry.chapter != title {

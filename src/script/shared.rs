@@ -89,9 +89,7 @@ pub fn method(ctx: &NativeCallContext, cell: &Arc<Cell<Parcel>>, name: &str, arg
     let holder = Holder::Object(cell.core().clone());
     let calls_script = args.iter().any(Dynamic::is_fnptr);
     if calls_script {
-        return call(ctx, || {
-            cell.update(|| through_copy(ctx, cell, &holder, name, args).map_err(CallbackError::from))
-        });
+        return call(ctx, || cell.update(|| through_copy(ctx, cell, &holder, name, args).map_err(CallbackError::from)));
     }
     let args = args.into_iter().map(|arg| detach(ctx, arg, &holder)).collect::<Outcome<Vec<_>>>()?;
     let mut result = call(ctx, || cell.write(|parcel| native(ctx, parcel.peek_mut(), name, args)))??;

@@ -47,12 +47,7 @@ impl Source {
     pub fn prepare(text: &str) -> Source {
         let (rewritten, shifts) = render(text, edits(text));
         let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
-        Source {
-            original: text.to_owned(),
-            rewritten,
-            starts: std::iter::once(0).chain(newlines).collect(),
-            shifts,
-        }
+        Source { original: text.to_owned(), rewritten, starts: std::iter::once(0).chain(newlines).collect(), shifts }
     }
 
     /// The text as it was given.
@@ -100,12 +95,7 @@ struct Edit {
 impl Edit {
     fn new(at: usize, end: usize, text: String) -> Edit {
         let width = text.chars().count();
-        Edit {
-            at,
-            end,
-            text,
-            width,
-        }
+        Edit { at, end, text, width }
     }
 }
 
@@ -121,10 +111,7 @@ fn edits(text: &str) -> Vec<Edit> {
     walker.walk();
     let mut edits = walker.edits;
     // The text stays; the edit only records that Rhai counts no column for this `$`.
-    edits.extend(lexed.uncounted.into_iter().map(|at| Edit {
-        width: 0,
-        ..Edit::new(at, at + 1, "$".to_owned())
-    }));
+    edits.extend(lexed.uncounted.into_iter().map(|at| Edit { width: 0, ..Edit::new(at, at + 1, "$".to_owned()) }));
     // Stable: of two insertions at one place the one made first, the outer one, stays outside.
     edits.sort_by_key(|edit| edit.at);
     edits
@@ -304,8 +291,9 @@ impl Walker<'_> {
             }
             "loop" | "do" | "try" | "else" if self.place == Place::Statement => (),
             "private" => (),
-            "loop" | "do" | "try" | "else" | "if" | "while" | "until" | "return"
-            | "throw" | "break" | "import" => self.place = Place::Value,
+            "loop" | "do" | "try" | "else" | "if" | "while" | "until" | "return" | "throw" | "break" | "import" => {
+                self.place = Place::Value
+            }
             "in" => self.each(i),
             "as" => self.name(i),
             _ => {
@@ -380,11 +368,7 @@ impl Walker<'_> {
     fn open(&mut self, i: usize) {
         let block = self.code.is(i, "{");
         let interpolation = i > 0 && self.code.is_kind(i - 1, Kind::TextHead);
-        let frame = if block && !interpolation {
-            self.block(i)
-        } else {
-            Frame::Bracket
-        };
+        let frame = if block && !interpolation { self.block(i) } else { Frame::Bracket };
         self.frames.push(frame);
         self.expect(block);
     }
@@ -416,8 +400,7 @@ impl Walker<'_> {
     }
 
     fn for_block(&mut self, i: usize, first: usize, edit: usize) {
-        let range =
-            self.code.is_kind(first, Kind::Number) && self.code.is_any(first + 1, &["..", "..="]);
+        let range = self.code.is_kind(first, Kind::Number) && self.code.is_any(first + 1, &["..", "..="]);
         if !range {
             let at = self.edits[edit].at;
             let glued = self.code.list[first - 1].end == at; // `in[1, 2]`
@@ -472,10 +455,7 @@ impl Walker<'_> {
         self.expect(self.code.is(i, ";"));
         if closure {
             // Where parameters make no sense, Rhai stops, and so does the walk.
-            return self
-                .code
-                .after_parameters(i)
-                .unwrap_or(self.code.list.len());
+            return self.code.after_parameters(i).unwrap_or(self.code.list.len());
         }
         i + 1
     }
@@ -513,24 +493,15 @@ mod tests {
                 "with if a { b } else { c } as d { with e as f {} }",
                 "with if a { b } else { c } {let d=__held(); with e {let f=__held();} }",
             ),
-            (
-                "if x == with a as b { c } { d }",
-                "if x == with a {let b=__held(); c } { d }",
-            ),
-            (
-                "do { } while with a as b { c };",
-                "do { } while with a {let b=__held(); c };",
-            ),
+            ("if x == with a as b { c } { d }", "if x == with a {let b=__held(); c } { d }"),
+            ("do { } while with a as b { c };", "do { } while with a {let b=__held(); c };"),
             (
                 "switch a { 1 | 2 if b => with c as d {}, _ => with e as f {} }",
                 "switch a { 1 | 2 if b => with c {let d=__held();}, _ => with e {let f=__held();} }",
             ),
             ("with a as b { // open", "with a {let b=__held(); // open"),
             ("with a as b { ( }", "with a {let b=__held(); ( }"),
-            (
-                "`${with a as b { `${b}` }} with c as d {`",
-                "`${with a {let b=__held(); `${b}` }} with c as d {`",
-            ),
+            ("`${with a as b { `${b}` }} with c as d {`", "`${with a {let b=__held(); `${b}` }} with c as d {`"),
         ]);
         check_same(&[
             "with a { b }",
@@ -552,14 +523,8 @@ mod tests {
         check(&[
             ("with a {}\n[1].len()", "with a {};\n[1].len()"),
             ("with a {} // x\n\n-1", "with a {}; // x\n\n-1"),
-            (
-                "fn f() { with a { b }\n|| c }",
-                "fn f() { with a { b };\n|| c }",
-            ),
-            (
-                "with a {}\n(b)\n.c();with d {}\n|e| f",
-                "with a {};\n(b)\n.c();with d {};\n|e| f",
-            ),
+            ("fn f() { with a { b }\n|| c }", "fn f() { with a { b };\n|| c }"),
+            ("with a {}\n(b)\n.c();with d {}\n|e| f", "with a {};\n(b)\n.c();with d {};\n|e| f"),
         ]);
         check_same(&[
             "with a {} [1]",
@@ -575,28 +540,13 @@ mod tests {
     fn for_runs_over_each() {
         check(&[
             ("for a in b { c }", "for a in __each(b) { c }"),
-            (
-                "for (a, i) in b.c(|d| { e }) { f }",
-                "for (a, i) in __each(b.c(|d| { e })) { f }",
-            ),
+            ("for (a, i) in b.c(|d| { e }) { f }", "for (a, i) in __each(b.c(|d| { e })) { f }"),
             ("for a in[1]{ c }", "for a in __each([1]){ c }"),
-            (
-                "for a in (0..9).rev() { c }",
-                "for a in __each((0..9).rev()) { c }",
-            ),
-            (
-                "for a in b { for c in d // e\n {} }",
-                "for a in __each(b) { for c in __each(d) // e\n {__idle();} }",
-            ),
-            (
-                "for a in b { /* c */ }",
-                "for a in __each(b) {__idle(); /* c */ }",
-            ),
+            ("for a in (0..9).rev() { c }", "for a in __each((0..9).rev()) { c }"),
+            ("for a in b { for c in d // e\n {} }", "for a in __each(b) { for c in __each(d) // e\n {__idle();} }"),
+            ("for a in b { /* c */ }", "for a in __each(b) {__idle(); /* c */ }"),
             ("for a in 0..9 {}", "for a in 0..9 {__idle();}"),
-            (
-                "for a in b.c.map(|x| x) { f in g }",
-                "for a in __each(__at(b.c).map(|x| x)) { f in g }",
-            ),
+            ("for a in b.c.map(|x| x) { f in g }", "for a in __each(__at(b.c).map(|x| x)) { f in g }"),
         ]);
         check_same(&[
             "for a in 0..n { b }",
@@ -611,10 +561,7 @@ mod tests {
     #[test]
     fn catch_turns_errors_into_values() {
         check(&[
-            (
-                "try { a } catch (e) { e }",
-                "try { a } catch {let e=__held(); e }",
-            ),
+            ("try { a } catch (e) { e }", "try { a } catch {let e=__held(); e }"),
             ("try{}\ncatch\n(e)\n{", "try{}\ncatch\n\n{let e=__held();"),
             ("try {} catch {}\n[1]", "try {} catch {};\n[1]"),
             ("try {} catch (e) {}\n(1)", "try {} catch {let e=__held();};\n(1)"),
@@ -650,10 +597,7 @@ mod tests {
     fn first_line_may_name_the_interpreter() {
         check(&[
             ("#!/usr/bin/orch\na", "// usr/bin/orch\na"),
-            (
-                "#! orch `\nwith a as b {}",
-                "// orch `\nwith a {let b=__held();}",
-            ),
+            ("#! orch `\nwith a as b {}", "// orch `\nwith a {let b=__held();}"),
         ]);
         check_same(&["", " #!/a", "a\n#!b"]);
     }
@@ -662,17 +606,7 @@ mod tests {
     fn lines_are_the_original_ones() {
         let source = Source::prepare("with a as b {\r\n\n}\n");
         let lines: Vec<_> = (0..6).map(|line| source.line(line)).collect();
-        assert_eq!(
-            lines,
-            [
-                None,
-                Some("with a as b {"),
-                Some(""),
-                Some("}"),
-                Some(""),
-                None
-            ]
-        );
+        assert_eq!(lines, [None, Some("with a as b {"), Some(""), Some("}"), Some(""), None]);
     }
 
     #[test]
@@ -774,9 +708,7 @@ mod tests {
     fn no_soup_of_tokens_upsets_it() {
         let mut seed = 1_u64;
         let mut random = |below: usize| {
-            seed = seed
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) as usize % below
         };
         for _ in 0..20_000 {
@@ -794,15 +726,7 @@ mod tests {
     #[test]
     fn nesting_and_size_do_not_matter() {
         let depth = 100_000;
-        for piece in [
-            "with a.b.get() as c { for x in [",
-            "`${",
-            "a.b[",
-            "|x| ",
-            "a.",
-            "/*",
-            "#",
-        ] {
+        for piece in ["with a.b.get() as c { for x in [", "`${", "a.b[", "|x| ", "a.", "/*", "#"] {
             let source = Source::prepare(&piece.repeat(depth));
             assert!(source.rewritten().len() >= piece.len() * depth);
         }

@@ -176,9 +176,7 @@ fn is_stop(error: &Thrown) -> bool {
 
 fn kind_of(error: &EvalAltResult) -> Option<String> {
     match innermost(error) {
-        EvalAltResult::ErrorRuntime(value, _) => {
-            value.read_lock::<rhai::Map>()?.get("kind").map(ToString::to_string)
-        }
+        EvalAltResult::ErrorRuntime(value, _) => value.read_lock::<rhai::Map>()?.get("kind").map(ToString::to_string),
         _ => None,
     }
 }

@@ -90,8 +90,12 @@ pub fn failed(error: Thrown, source: Option<&str>) -> Done {
 
 /// Not the cancellation of something it waited for.
 fn is_own_cancellation(error: &EvalAltResult) -> bool {
-    let EvalAltResult::ErrorRuntime(value, _) = innermost(error) else { return false };
-    let Some(map) = value.read_lock::<Map>() else { return false };
+    let EvalAltResult::ErrorRuntime(value, _) = innermost(error) else {
+        return false;
+    };
+    let Some(map) = value.read_lock::<Map>() else {
+        return false;
+    };
     let is = |field: &str, text: &str| map.get(field).is_some_and(|v| v.to_string() == text);
     is("kind", "Cancelled") && is("what", "thread") && !map.contains_key("task")
 }

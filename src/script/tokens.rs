@@ -111,28 +111,16 @@ impl Tokens<'_> {
 }
 
 /// Operators of two or three characters that must not be seen as several, longest first.
-const LONG: [&str; 12] = [
-    "..=", "...", "..", "::", "=>", "==", "<=", ">=", "!=", "||", "?.", "??",
-];
+const LONG: [&str; 12] = ["..=", "...", "..", "::", "=>", "==", "<=", ">=", "!=", "||", "?.", "??"];
 
 /// Cuts a text into tokens; stops without complaint where the text is malformed.
 pub(super) fn tokens(text: &str) -> Tokens<'_> {
-    let mut lexer = Lexer {
-        text,
-        at: 0,
-        list: Vec::new(),
-        open: Vec::new(),
-        uncounted: Vec::new(),
-    };
+    let mut lexer = Lexer { text, at: 0, list: Vec::new(), open: Vec::new(), uncounted: Vec::new() };
     if text.starts_with("#!") {
         lexer.line_comment();
     }
     while lexer.token().is_some() {}
-    Tokens {
-        text,
-        list: lexer.list,
-        uncounted: lexer.uncounted,
-    }
+    Tokens { text, list: lexer.list, uncounted: lexer.uncounted }
 }
 
 /// A first letter of an identifier. Rhai takes letters beyond ASCII only with a feature; without
@@ -181,12 +169,7 @@ impl Lexer<'_> {
 
     fn push(&mut self, kind: Kind, start: usize) {
         let end = self.at;
-        self.list.push(Token {
-            kind,
-            start,
-            end,
-            partner: None,
-        });
+        self.list.push(Token { kind, start, end, partner: None });
     }
 
     /// Reads one token; `None` at the end of the text or where it is malformed.
@@ -255,14 +238,7 @@ impl Lexer<'_> {
     }
 
     fn number(&mut self) -> Kind {
-        let prefixes = [
-            ("0x", 16),
-            ("0X", 16),
-            ("0o", 8),
-            ("0O", 8),
-            ("0b", 2),
-            ("0B", 2),
-        ];
+        let prefixes = [("0x", 16), ("0X", 16), ("0o", 8), ("0O", 8), ("0b", 2), ("0B", 2)];
         let prefix = prefixes.iter().find(|prefix| self.eat(prefix.0));
         let radix = prefix.map_or(10, |prefix| prefix.1);
         self.digits(radix);
@@ -424,14 +400,8 @@ mod tests {
             (r"'\'' '\u0041'", &[r"'\''", r"'\u0041'"]),
             ("##\"a\"# b\"## c", &["##\"a\"# b\"##", "c"]),
             ("`a``b` c", &["`a``b`", "c"]),
-            (
-                "`a${b}c${#{}}`",
-                &["`a$", "{", "b", "}", "c$", "{", "#{", "}", "}", "`"],
-            ),
-            (
-                "`${`${a}`}`",
-                &["`$", "{", "`$", "{", "a", "}", "`", "}", "`"],
-            ),
+            ("`a${b}c${#{}}`", &["`a$", "{", "b", "}", "c$", "{", "#{", "}", "}", "`"]),
+            ("`${`${a}`}`", &["`$", "{", "`$", "{", "a", "}", "`", "}", "`"]),
             (r"`\${a}\` b", &[r"`\${a}\`", "b"]),
             ("fn ñ(é) {}", &["fn", "ñ", "(", "é", ")", "{", "}"]),
         ];
@@ -442,10 +412,7 @@ mod tests {
 
     #[test]
     fn malformed_text_ends_the_tokens() {
-        let texts = [
-            "a \"b\nc", "a `b", "a `${b", "a /* b", "a #\"b", "a (]", "a )", "a → b", "a # b",
-            "a 'b",
-        ];
+        let texts = ["a \"b\nc", "a `b", "a `${b", "a /* b", "a #\"b", "a (]", "a )", "a → b", "a # b", "a 'b"];
         for text in texts {
             assert_eq!(cut(text)[0], "a", "{text}");
             assert!(!cut(text).iter().any(|token| token == "c"), "{text}");
@@ -457,17 +424,7 @@ mod tests {
     fn brackets_know_each_other() {
         let tokens = tokens("(`${[a]}`)");
         let partners: Vec<_> = tokens.list.iter().map(|token| token.partner).collect();
-        let expected = [
-            Some(8),
-            None,
-            Some(6),
-            Some(5),
-            None,
-            Some(3),
-            Some(2),
-            None,
-            Some(0),
-        ];
+        let expected = [Some(8), None, Some(6), Some(5), None, Some(3), Some(2), None, Some(0)];
         assert_eq!(partners, expected);
     }
 }

@@ -21,7 +21,9 @@ pub fn watch(kernel: &Arc<Kernel>, dump: impl Fn() + Send + 'static) -> io::Resu
     threads::run(Box::new(move || {
         let mut asked = false;
         for signal in &mut signals {
-            let Some(kernel) = kernel.upgrade() else { return };
+            let Some(kernel) = kernel.upgrade() else {
+                return;
+            };
             if signal == SIGQUIT {
                 dump();
             } else if std::mem::replace(&mut asked, true) {

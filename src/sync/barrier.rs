@@ -47,11 +47,7 @@ impl Barrier {
             entrance: WaitQueue::default(),
             broken: None,
         };
-        Arc::new(Barrier {
-            core: ObjectCore::new("Barrier"),
-            parties,
-            state: Mutex::new(state),
-        })
+        Arc::new(Barrier { core: ObjectCore::new("Barrier"), parties, state: Mutex::new(state) })
     }
 
     /// Waits for the others, at most `limit`, and returns which of the group it is. The last one runs `action` first.
@@ -64,11 +60,7 @@ impl Barrier {
         action: impl FnOnce() -> Result<(), E>,
     ) -> Result<usize, E> {
         door::enter().map_err(Fault::from)?;
-        let mut op = Arrive {
-            barrier: self.clone(),
-            ticket: Ticket::default(),
-            place: None,
-        };
+        let mut op = Arrive { barrier: self.clone(), ticket: Ticket::default(), place: None };
         match block(&mut op, limit) {
             Ok(Passed::Member(index)) => Ok(index),
             Ok(Passed::Last(index)) => self.act(index, action),
@@ -78,11 +70,7 @@ impl Barrier {
         }
     }
 
-    fn act<E: From<Fault>>(
-        &self,
-        index: usize,
-        action: impl FnOnce() -> Result<(), E>,
-    ) -> Result<usize, E> {
+    fn act<E: From<Fault>>(&self, index: usize, action: impl FnOnce() -> Result<(), E>) -> Result<usize, E> {
         let result = action();
         let mut state = self.state.lock();
         state.acting = false;
@@ -150,9 +138,7 @@ impl Waitable for Barrier {
     }
 
     fn state(&self) -> String {
-        self.state.try_lock().map_or_else(String::new, |s| {
-            format!("{} of {} arrived", s.arrived, self.parties)
-        })
+        self.state.try_lock().map_or_else(String::new, |s| format!("{} of {} arrived", s.arrived, self.parties))
     }
 }
 

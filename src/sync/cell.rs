@@ -24,11 +24,7 @@ impl<T: Send + 'static> Cell<T> {
     pub fn new(kind: &'static str, value: impl FnOnce(&Arc<ObjectCore>) -> T) -> Arc<Cell<T>> {
         let core = ObjectCore::new(kind);
         let value = Mutex::new(value(&core));
-        Arc::new(Cell {
-            core,
-            value,
-            gate: OnceLock::new(),
-        })
+        Arc::new(Cell { core, value, gate: OnceLock::new() })
     }
 
     /// Looks at the value. `look` must not wait.
@@ -67,11 +63,7 @@ impl<T: Send + 'static> Cell<T> {
         change(&mut self.value.lock())
     }
 
-    fn through<R, E: From<Fault>>(
-        &self,
-        gate: &Arc<Lock>,
-        body: impl FnOnce() -> Result<R, E>,
-    ) -> Result<R, E> {
+    fn through<R, E: From<Fault>>(&self, gate: &Arc<Lock>, body: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
         match gate.acquire(None) {
             // An update that was given up half-way has changed nothing.
             Ok(()) | Err(Fault::Abandoned(_)) => {}

@@ -13,8 +13,7 @@ use parking_lot::Mutex;
 use super::fault::Fault;
 use super::lock::Lock;
 use crate::kernel::{
-    Handle, ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, current, door,
-    with_current,
+    Handle, ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, current, door, with_current,
 };
 
 /// See the module.
@@ -29,11 +28,7 @@ impl Condition {
     pub fn new(lock: &Handle<Lock>) -> Arc<Condition> {
         let core = ObjectCore::new("Condition");
         let lock = lock.held_by(&crate::kernel::Holder::Object(core.clone()));
-        Arc::new(Condition {
-            core,
-            lock,
-            waiters: Mutex::default(),
-        })
+        Arc::new(Condition { core, lock, waiters: Mutex::default() })
     }
 
     /// Its lock.
@@ -48,10 +43,7 @@ impl Condition {
     pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<bool, Fault> {
         let task = current();
         self.lock().must_own(task.id())?;
-        let mut op = WaitNotified {
-            condition: self.clone(),
-            ticket: Ticket::default(),
-        };
+        let mut op = WaitNotified { condition: self.clone(), ticket: Ticket::default() };
         // Enlisted before the lock is free.
         let _pending = op.poll(&Waker::Task(task.clone()));
         let depth = self.lock().release_fully(&task);
@@ -96,9 +88,7 @@ impl Waitable for Condition {
     }
 
     fn state(&self) -> String {
-        self.waiters
-            .try_lock()
-            .map_or_else(String::new, |w| format!("{} waiting", w.len()))
+        self.waiters.try_lock().map_or_else(String::new, |w| format!("{} waiting", w.len()))
     }
 }
 

@@ -23,11 +23,7 @@ pub struct Event {
 impl Event {
     /// An event whose flag is not set.
     pub fn new() -> Arc<Event> {
-        Arc::new(Event {
-            core: ObjectCore::new("Event"),
-            flag: AtomicBool::new(false),
-            waiters: Mutex::default(),
-        })
+        Arc::new(Event { core: ObjectCore::new("Event"), flag: AtomicBool::new(false), waiters: Mutex::default() })
     }
 
     /// Sets the flag and lets all go on that wait.
@@ -69,10 +65,7 @@ impl Event {
 
     /// An operation that waits for the flag.
     pub fn waiting(self: &Arc<Self>) -> WaitFlag {
-        WaitFlag {
-            event: self.clone(),
-            ticket: Ticket::default(),
-        }
+        WaitFlag { event: self.clone(), ticket: Ticket::default() }
     }
 }
 
@@ -82,11 +75,7 @@ impl Waitable for Event {
     }
 
     fn state(&self) -> String {
-        let flag = if self.flag.load(Ordering::Acquire) {
-            "set"
-        } else {
-            "not set"
-        };
+        let flag = if self.flag.load(Ordering::Acquire) { "set" } else { "not set" };
         match self.waiters.try_lock().map_or(0, |w| w.len()) {
             0 => flag.to_string(),
             n => format!("{flag}, {n} waiting"),

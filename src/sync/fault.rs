@@ -50,30 +50,23 @@ impl fmt::Display for Fault {
             Fault::Stopped(Stop::Deadlock(_)) => f.write_str("deadlock"),
             Fault::Stopped(Stop::Ended) => f.write_str("the program is over"),
             Fault::Abandoned(lock) => {
-                write!(
-                    f,
-                    "the last owner of {lock} ended without releasing it; you hold it now"
-                )
+                write!(f, "the last owner of {lock} ended without releasing it; you hold it now")
             }
             Fault::NotHeld(lock) => write!(f, "{lock} is not held by anybody"),
             Fault::NotOwner(lock, owner) => {
                 write!(f, "{lock} is held by {owner:?}, not by this thread")
             }
             Fault::ReleasedTooOften(semaphore, bound) => {
-                write!(
-                    f,
-                    "{semaphore} was released too often: it has only {bound} permits"
-                )
+                write!(f, "{semaphore} was released too often: it has only {bound} permits")
             }
             Fault::BrokenBarrier(why) => write!(f, "the barrier is broken: {why}"),
             Fault::Full(queue) => write!(f, "{queue} is full"),
             Fault::Empty(queue) => write!(f, "{queue} is empty"),
             Fault::Closed(queue) => write!(f, "{queue} is closed"),
             Fault::Incomparable(why) => f.write_str(why),
-            Fault::DoneTooOften(queue) => write!(
-                f,
-                "task_done() was called more often than items were put into {queue}"
-            ),
+            Fault::DoneTooOften(queue) => {
+                write!(f, "task_done() was called more often than items were put into {queue}")
+            }
             Fault::CancelledFuture(future) => write!(f, "{future} was cancelled"),
         }
     }

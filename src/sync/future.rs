@@ -51,17 +51,8 @@ pub struct Future<T> {
 impl<T: Send + 'static> Future<T> {
     /// A pending future; `runners` says who could run it, for the deadlock search.
     pub fn new(kind: &'static str, runners: Option<Runners>) -> Arc<Future<T>> {
-        let state = State {
-            stage: Stage::Pending,
-            result: None,
-            waiters: WaitQueue::default(),
-            callbacks: Vec::new(),
-        };
-        Arc::new(Future {
-            core: ObjectCore::new(kind),
-            runners,
-            state: Mutex::new(state),
-        })
+        let state = State { stage: Stage::Pending, result: None, waiters: WaitQueue::default(), callbacks: Vec::new() };
+        Arc::new(Future { core: ObjectCore::new(kind), runners, state: Mutex::new(state) })
     }
 
     /// A pending future that nobody in particular could run, in `kernel`, made at `born`.
@@ -128,7 +119,9 @@ impl<T: Send + 'static> Future<T> {
         }
         // With the state locked the runner cannot go on to its next job, which would be hit instead.
         let state = self.state.lock();
-        let Stage::Running(task) = state.stage else { return false };
+        let Stage::Running(task) = state.stage else {
+            return false;
+        };
         self.core.kernel().task(task).map(|task| task.cancel()).is_some()
     }
 
@@ -183,20 +176,12 @@ impl<T: Send + 'static> Future<T> {
 
     /// An operation that waits until it is over.
     pub fn waiting(self: &Arc<Self>) -> WaitOver<T> {
-        WaitOver {
-            future: self.clone(),
-            ticket: Ticket::default(),
-            verb: "result",
-        }
+        WaitOver { future: self.clone(), ticket: Ticket::default(), verb: "result" }
     }
 
     /// The same, under the name of the call that waits.
     pub fn waiting_as(self: &Arc<Self>, verb: &'static str) -> WaitOver<T> {
-        WaitOver {
-            future: self.clone(),
-            ticket: Ticket::default(),
-            verb,
-        }
+        WaitOver { future: self.clone(), ticket: Ticket::default(), verb }
     }
 }
 
@@ -279,11 +264,7 @@ impl<T: Send + 'static> Completions<T> {
     /// Watches `futures`.
     pub fn new(futures: Vec<Arc<Future<T>>>) -> Arc<Completions<T>> {
         let core = ObjectCore::new("futures");
-        let all = Arc::new(Completions {
-            core,
-            futures,
-            finished: Mutex::default(),
-        });
+        let all = Arc::new(Completions { core, futures, finished: Mutex::default() });
         for (index, future) in all.futures.iter().enumerate() {
             let set = Arc::downgrade(&all);
             future.when_over(move |_| {
@@ -304,13 +285,7 @@ impl<T: Send + 'static> Completions<T> {
     /// [`Fault::Stopped`].
     pub fn next(self: &Arc<Self>, limit: Option<Duration>) -> Result<usize, Fault> {
         door::enter()?;
-        Ok(block(
-            &mut NextOver {
-                set: self.clone(),
-                ticket: Ticket::default(),
-            },
-            limit,
-        )?)
+        Ok(block(&mut NextOver { set: self.clone(), ticket: Ticket::default() }, limit)?)
     }
 }
 
@@ -320,10 +295,7 @@ impl<T: Send + 'static> Waitable for Completions<T> {
     }
 
     fn enders(&self) -> Enders {
-        let open = self
-            .futures
-            .iter()
-            .filter(|f| f.state.try_lock().is_none_or(|s| s.result.is_none()));
+        let open = self.futures.iter().filter(|f| f.state.try_lock().is_none_or(|s| s.result.is_none()));
         Enders::AnyOf(open.map(|f| f.clone() as Arc<dyn Waitable>).collect())
     }
 }

@@ -25,14 +25,8 @@ pub struct Latch {
 impl Latch {
     /// A latch that opens after `count` calls of [`Latch::count_down`].
     pub fn new(count: usize) -> Arc<Latch> {
-        let state = Mutex::new(State {
-            count,
-            waiters: WaitQueue::default(),
-        });
-        Arc::new(Latch {
-            core: ObjectCore::new("Latch"),
-            state,
-        })
+        let state = Mutex::new(State { count, waiters: WaitQueue::default() });
+        Arc::new(Latch { core: ObjectCore::new("Latch"), state })
     }
 
     /// One less; nothing happens when it is zero already.
@@ -57,13 +51,7 @@ impl Latch {
     /// [`Fault::Stopped`], but not for the time.
     pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<bool, Fault> {
         door::enter()?;
-        match block(
-            &mut WaitZero {
-                latch: self.clone(),
-                ticket: Ticket::default(),
-            },
-            limit,
-        ) {
+        match block(&mut WaitZero { latch: self.clone(), ticket: Ticket::default() }, limit) {
             Ok(()) => Ok(true),
             Err(Stop::TimedOut) => Ok(false),
             Err(stop) => Err(stop.into()),
@@ -77,9 +65,7 @@ impl Waitable for Latch {
     }
 
     fn state(&self) -> String {
-        self.state.try_lock().map_or_else(String::new, |s| {
-            format!("{} to come, {} waiting", s.count, s.waiters.len())
-        })
+        self.state.try_lock().map_or_else(String::new, |s| format!("{} to come, {} waiting", s.count, s.waiters.len()))
     }
 }
 

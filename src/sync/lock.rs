@@ -17,8 +17,7 @@ use parking_lot::Mutex;
 use super::fault::Fault;
 use crate::kernel::events::Event;
 use crate::kernel::{
-    Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block,
-    door, with_current,
+    Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
 };
 
 const CONTENDED: u64 = 1;
@@ -84,9 +83,7 @@ impl Lock {
     pub fn try_acquire(self: &Arc<Self>) -> Result<bool, Fault> {
         door::point();
         let taken = with_current(|task| {
-            self.take_free(task)
-                || self.take_again(task)
-                || self.take_slowly(task, &mut Ticket::default())
+            self.take_free(task) || self.take_again(task) || self.take_slowly(task, &mut Ticket::default())
         });
         if taken {
             self.taken()?;
@@ -134,11 +131,7 @@ impl Lock {
             Some(owner) if owner == task => Ok(()),
             None => Err(Fault::NotHeld(self.core.label())),
             Some(owner) => {
-                let name = self
-                    .core
-                    .kernel()
-                    .task(owner)
-                    .map_or_else(|| "a thread that ended".into(), |t| t.name());
+                let name = self.core.kernel().task(owner).map_or_else(|| "a thread that ended".into(), |t| t.name());
                 Err(Fault::NotOwner(self.core.label(), name.to_string()))
             }
         }
@@ -177,10 +170,7 @@ impl Lock {
     }
 
     fn take_free(&self, task: &Task) -> bool {
-        let taken = self
-            .word
-            .compare_exchange(0, task.id().0 << 1, Ordering::Acquire, Ordering::Relaxed)
-            .is_ok();
+        let taken = self.word.compare_exchange(0, task.id().0 << 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if taken {
             self.note(task);
         }
@@ -212,10 +202,7 @@ impl Lock {
             }
             let others = waiters.len() > usize::from(ticket.is_enlisted());
             let new = task.id().0 << 1 | u64::from(others);
-            match self
-                .word
-                .compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.word.compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => word = now,
             }
@@ -230,35 +217,22 @@ impl Lock {
         self.site.store(task.site().to_bits(), Ordering::Relaxed);
         task.took();
         let object = self.core.id();
-        task.kernel().events().emit(|| Event::Acquired {
-            task: task.id(),
-            object,
-        });
+        task.kernel().events().emit(|| Event::Acquired { task: task.id(), object });
     }
 
     fn let_go(&self, task: &Task) {
         task.gave_back();
         let object = self.core.id();
-        task.kernel().events().emit(|| Event::Released {
-            task: task.id(),
-            object,
-        });
+        task.kernel().events().emit(|| Event::Released { task: task.id(), object });
         self.free(task.id());
     }
 
     fn free(&self, owner: TaskId) {
-        if self
-            .word
-            .compare_exchange(owner.0 << 1, 0, Ordering::Release, Ordering::Relaxed)
-            .is_ok()
-        {
+        if self.word.compare_exchange(owner.0 << 1, 0, Ordering::Release, Ordering::Relaxed).is_ok() {
             return;
         }
         let waiters = self.waiters.lock();
-        self.word.store(
-            if waiters.is_empty() { 0 } else { CONTENDED },
-            Ordering::Release,
-        );
+        self.word.store(if waiters.is_empty() { 0 } else { CONTENDED }, Ordering::Release);
         waiters.nudge();
     }
 }
@@ -278,10 +252,7 @@ impl Waitable for Lock {
 
     fn owners(&self) -> Vec<(TaskId, Site)> {
         let site = Site::from_bits(self.site.load(Ordering::Relaxed));
-        self.owner()
-            .map(|owner| (owner, site))
-            .into_iter()
-            .collect()
+        self.owner().map(|owner| (owner, site)).into_iter().collect()
     }
 
     fn owner_ended(&self, task: TaskId) {
@@ -309,10 +280,7 @@ pub struct Acquire {
 
 impl Acquire {
     fn new(lock: &Arc<Lock>) -> Acquire {
-        Acquire {
-            lock: lock.clone(),
-            ticket: Ticket::default(),
-        }
+        Acquire { lock: lock.clone(), ticket: Ticket::default() }
     }
 }
 

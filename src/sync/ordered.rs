@@ -18,9 +18,7 @@ pub struct Ordered<T> {
 
 impl<T> Default for Ordered<T> {
     fn default() -> Self {
-        Ordered {
-            runs: VecDeque::new(),
-        }
+        Ordered { runs: VecDeque::new() }
     }
 }
 
@@ -29,11 +27,7 @@ impl<T> Ordered<T> {
     ///
     /// # Errors
     /// Those of `compare`; nothing is put then.
-    pub fn put<E>(
-        &mut self,
-        item: T,
-        compare: impl Fn(&T, &T) -> Result<Ordering, E>,
-    ) -> Result<(), E> {
+    pub fn put<E>(&mut self, item: T, compare: impl Fn(&T, &T) -> Result<Ordering, E>) -> Result<(), E> {
         let run = first_greater(self.runs.len(), |i| match self.runs[i].back() {
             Some(last) => compare(last, &item),
             None => Ok(Ordering::Less),
@@ -85,9 +79,7 @@ mod tests {
         let mut ordered = Ordered::default();
         let items: Vec<(u8, usize)> = (0..5_000).map(|i| (rng.u8(..50), i)).collect();
         for item in &items {
-            ordered
-                .put(*item, |a, b| Ok::<_, ()>(a.0.cmp(&b.0)))
-                .unwrap();
+            ordered.put(*item, |a, b| Ok::<_, ()>(a.0.cmp(&b.0))).unwrap();
         }
         let mut expected = items;
         expected.sort_by_key(|item| item.0); // a stable sort
@@ -97,11 +89,7 @@ mod tests {
 
     #[test]
     fn what_does_not_compare_with_its_neighbours_is_refused() {
-        let compare = |a: &(i32, &str), b: &(i32, &str)| match (
-            a.0.cmp(&b.0),
-            a.1.parse::<i32>(),
-            b.1.parse::<i32>(),
-        ) {
+        let compare = |a: &(i32, &str), b: &(i32, &str)| match (a.0.cmp(&b.0), a.1.parse::<i32>(), b.1.parse::<i32>()) {
             (Ordering::Equal, Ok(a), Ok(b)) => Ok(a.cmp(&b)),
             (Ordering::Equal, Err(_), Err(_)) => Ok(a.1.cmp(b.1)),
             (Ordering::Equal, ..) => Err("number and text"),

@@ -19,9 +19,7 @@ use parking_lot::Mutex;
 use super::fault::Fault;
 use super::ordered::Ordered;
 use crate::kernel::events::Event;
-use crate::kernel::{
-    ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
-};
+use crate::kernel::{ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
 
 const CLOSED: usize = 1;
 const ONE: usize = 2;
@@ -61,16 +59,10 @@ impl<T> Store<T> {
         match self {
             Store::Fifo(sender, _) => {
                 let sent = sender.try_send(item);
-                debug_assert!(
-                    sent.is_ok(),
-                    "invariant: an unbounded channel whose receiver is beside it takes all"
-                );
+                debug_assert!(sent.is_ok(), "invariant: an unbounded channel whose receiver is beside it takes all");
             }
             Store::Lifo(items) => items.lock().push(item),
-            Store::Priority(items, compare) => items
-                .lock()
-                .put(item, compare)
-                .map_err(Fault::Incomparable)?,
+            Store::Priority(items, compare) => items.lock().put(item, compare).map_err(Fault::Incomparable)?,
         }
         Ok(())
     }
@@ -95,8 +87,7 @@ struct Side {
 impl Side {
     fn note(&self, waiters: &WaitQueue) {
         self.count.store(waiters.len(), Ordering::SeqCst);
-        self.priority
-            .store(waiters.front_has_priority(), Ordering::SeqCst);
+        self.priority.store(waiters.front_has_priority(), Ordering::SeqCst);
     }
 
     /// After something changed on the other side.
@@ -198,14 +189,7 @@ impl<T: Send + 'static> Queue<T> {
         {
             return result;
         }
-        match block(
-            &mut Put {
-                queue: self.clone(),
-                ticket: Ticket::default(),
-                item,
-            },
-            limit,
-        ) {
+        match block(&mut Put { queue: self.clone(), ticket: Ticket::default(), item }, limit) {
             Ok(result) => result,
             Err(Stop::TimedOut) => Err(Fault::Full(self.core.label())),
             Err(stop) => Err(stop.into()),
@@ -220,14 +204,9 @@ impl<T: Send + 'static> Queue<T> {
         door::point();
         let mut item = Some(item);
         if !self.putters.open_to_newcomers() {
-            return if self.is_closed() {
-                Err(Fault::Closed(self.core.label()))
-            } else {
-                Ok(false)
-            };
+            return if self.is_closed() { Err(Fault::Closed(self.core.label())) } else { Ok(false) };
         }
-        self.try_push(&mut item)
-            .map_or(Ok(false), |result| result.map(|()| true))
+        self.try_push(&mut item).map_or(Ok(false), |result| result.map(|()| true))
     }
 
     /// Takes the next item, waiting at most `limit`.
@@ -254,20 +233,13 @@ impl<T: Send + 'static> Queue<T> {
     /// [`Fault::Empty`], [`Fault::Closed`].
     pub fn try_get(&self) -> Result<T, Fault> {
         door::query();
-        let found = if self.getters.open_to_newcomers() {
-            self.try_pop()
-        } else {
-            None
-        };
+        let found = if self.getters.open_to_newcomers() { self.try_pop() } else { None };
         found.unwrap_or_else(|| Err(Fault::Empty(self.core.label())))
     }
 
     /// An operation that takes the next item.
     pub fn getting(self: &Arc<Self>) -> Get<T> {
-        Get {
-            queue: self.clone(),
-            ticket: Ticket::default(),
-        }
+        Get { queue: self.clone(), ticket: Ticket::default() }
     }
 
     /// How many items are in it.
@@ -327,23 +299,15 @@ impl<T: Send + 'static> Queue<T> {
     /// [`Fault::Stopped`].
     pub fn join(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
         door::enter()?;
-        Ok(block(
-            &mut Join {
-                queue: self.clone(),
-                ticket: Ticket::default(),
-            },
-            limit,
-        )?)
+        Ok(block(&mut Join { queue: self.clone(), ticket: Ticket::default() }, limit)?)
     }
 
     /// `None` when there is no room.
     fn try_push(&self, item: &mut Option<T>) -> Option<Result<(), Fault>> {
         let max = self.maxsize.unwrap_or(usize::MAX / ONE);
-        let reserved = self
-            .word
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
-                (word & CLOSED == 0 && word / ONE < max).then_some(word + ONE)
-            });
+        let reserved = self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
+            (word & CLOSED == 0 && word / ONE < max).then_some(word + ONE)
+        });
         match reserved {
             Err(word) if word & CLOSED != 0 => Some(Err(Fault::Closed(self.core.label()))),
             Err(_) => None,
@@ -352,9 +316,7 @@ impl<T: Send + 'static> Queue<T> {
     }
 
     fn push_reserved(&self, item: &mut Option<T>, size: usize) -> Result<(), Fault> {
-        let item = item
-            .take()
-            .expect("invariant: an operation puts its item once");
+        let item = item.take().expect("invariant: an operation puts its item once");
         self.unfinished.fetch_add(1, Ordering::AcqRel);
         if let Err(fault) = self.store.push(item) {
             self.word.fetch_sub(ONE, Ordering::SeqCst);
@@ -387,14 +349,8 @@ impl<T: Send + 'static> Queue<T> {
         }
     }
 
-    fn tell(
-        &self,
-        event: impl FnOnce(crate::kernel::TaskId, crate::kernel::object::ObjectId) -> Event,
-    ) {
-        self.core
-            .kernel()
-            .events()
-            .emit(|| with_current(|task| event(task.id(), self.core.id())));
+    fn tell(&self, event: impl FnOnce(crate::kernel::TaskId, crate::kernel::object::ObjectId) -> Event) {
+        self.core.kernel().events().emit(|| with_current(|task| event(task.id(), self.core.id())));
     }
 }
 
@@ -405,13 +361,8 @@ impl<T: Send + 'static> Waitable for Queue<T> {
 
     fn state(&self) -> String {
         let items = self.word.load(Ordering::Relaxed) / ONE;
-        let waiting =
-            self.getters.count.load(Ordering::Relaxed) + self.putters.count.load(Ordering::Relaxed);
-        let closed = if self.word.load(Ordering::Relaxed) & CLOSED != 0 {
-            ", closed"
-        } else {
-            ""
-        };
+        let waiting = self.getters.count.load(Ordering::Relaxed) + self.putters.count.load(Ordering::Relaxed);
+        let closed = if self.word.load(Ordering::Relaxed) & CLOSED != 0 { ", closed" } else { "" };
         let plural = if items == 1 { "" } else { "s" };
         match waiting {
             0 => format!("{items} item{plural}{closed}"),
@@ -432,9 +383,7 @@ impl<T: Send + 'static> Operation for Get<T> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let queue = &self.queue;
         let more = || queue.word.load(Ordering::SeqCst) != 0;
-        queue
-            .getters
-            .poll(&mut self.ticket, waker, || queue.try_pop(), more)
+        queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more)
     }
 
     fn abandon(&mut self) {
@@ -462,19 +411,9 @@ impl<T: Send + 'static> Operation for Put<T> {
     type Output = Result<(), Fault>;
 
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
-        let Put {
-            queue,
-            ticket,
-            item,
-        } = self;
-        let more = || {
-            queue
-                .maxsize
-                .is_none_or(|max| queue.word.load(Ordering::SeqCst) / ONE < max)
-        };
-        queue
-            .putters
-            .poll(ticket, waker, || queue.try_push(item), more)
+        let Put { queue, ticket, item } = self;
+        let more = || queue.maxsize.is_none_or(|max| queue.word.load(Ordering::SeqCst) / ONE < max);
+        queue.putters.poll(ticket, waker, || queue.try_push(item), more)
     }
 
     fn abandon(&mut self) {

@@ -12,8 +12,7 @@ use parking_lot::Mutex;
 
 use super::fault::Fault;
 use crate::kernel::{
-    Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block,
-    door, with_current,
+    Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
 };
 
 /// The two sides.
@@ -48,10 +47,7 @@ pub struct RwLock {
 impl RwLock {
     /// A lock that nobody holds.
     pub fn new() -> Arc<RwLock> {
-        let lock = Arc::new(RwLock {
-            core: ObjectCore::new("RwLock"),
-            state: Mutex::default(),
-        });
+        let lock = Arc::new(RwLock { core: ObjectCore::new("RwLock"), state: Mutex::default() });
         let listed: Arc<dyn Waitable> = lock.clone();
         lock.core.kernel().list(&listed);
         lock
@@ -120,11 +116,7 @@ impl RwLock {
 
     /// An operation that takes one side.
     pub fn acquiring(self: &Arc<Self>, side: Side) -> TakeSide {
-        TakeSide {
-            lock: self.clone(),
-            side,
-            ticket: Ticket::default(),
-        }
+        TakeSide { lock: self.clone(), side, ticket: Ticket::default() }
     }
 
     fn taken(&self) -> Result<(), Fault> {
@@ -153,19 +145,12 @@ impl State {
 
     /// A task that reads may read again.
     fn again(&mut self, side: Side, task: TaskId) -> bool {
-        let mine = self
-            .readers
-            .iter_mut()
-            .find(|h| side == Side::Read && h.task == task);
+        let mine = self.readers.iter_mut().find(|h| side == Side::Read && h.task == task);
         mine.map(|h| h.depth += 1).is_some()
     }
 
     fn take(&mut self, side: Side, task: TaskId, site: Site) {
-        let hold = Hold {
-            task,
-            depth: 1,
-            site,
-        };
+        let hold = Hold { task, depth: 1, site };
         match side {
             Side::Read => self.readers.push(hold),
             Side::Write => self.writer = Some(hold),
@@ -217,14 +202,7 @@ impl Waitable for RwLock {
     fn enders(&self) -> Enders {
         match self.state.try_lock() {
             None => Enders::Somebody,
-            Some(state) => Enders::AllOf(
-                state
-                    .readers
-                    .iter()
-                    .chain(&state.writer)
-                    .map(|h| h.task)
-                    .collect(),
-            ),
+            Some(state) => Enders::AllOf(state.readers.iter().chain(&state.writer).map(|h| h.task).collect()),
         }
     }
 
@@ -232,12 +210,7 @@ impl Waitable for RwLock {
         let Some(state) = self.state.try_lock() else {
             return Vec::new();
         };
-        state
-            .readers
-            .iter()
-            .chain(&state.writer)
-            .map(|h| (h.task, h.site))
-            .collect()
+        state.readers.iter().chain(&state.writer).map(|h| (h.task, h.site)).collect()
     }
 
     fn owner_ended(&self, task: TaskId) {
@@ -250,16 +223,8 @@ impl Waitable for RwLock {
         let Some(state) = self.state.try_lock() else {
             return String::new();
         };
-        let writing = if state.writer.is_some() {
-            "writing"
-        } else {
-            "not writing"
-        };
-        format!(
-            "{} reading, {writing}, {} waiting",
-            state.readers.len(),
-            state.waiters.len()
-        )
+        let writing = if state.writer.is_some() { "writing" } else { "not writing" };
+        format!("{} reading, {writing}, {} waiting", state.readers.len(), state.waiters.len())
     }
 }
 
@@ -275,9 +240,7 @@ impl TakeSide {
         if state.again(self.side, task.id()) {
             return true;
         }
-        state
-            .waiters
-            .enlist(&mut self.ticket, waker, (self.side, task.id(), task.site()));
+        state.waiters.enlist(&mut self.ticket, waker, (self.side, task.id(), task.site()));
         state.serve(&self.lock.core);
         false
     }
@@ -289,8 +252,7 @@ impl Operation for TakeSide {
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let lock = self.lock.clone();
         let mut state = lock.state.lock();
-        let again =
-            !self.ticket.is_enlisted() && with_current(|task| self.begin(&mut state, task, waker));
+        let again = !self.ticket.is_enlisted() && with_current(|task| self.begin(&mut state, task, waker));
         match again || state.waiters.granted(&self.ticket) {
             true => Poll::Ready(()),
             false => Poll::Pending,

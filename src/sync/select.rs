@@ -20,10 +20,7 @@ pub struct Select<R> {
 impl<R> Select<R> {
     /// Waits for the first of `arms`.
     pub fn new(arms: Vec<Arm<R>>) -> Select<R> {
-        Select {
-            core: ObjectCore::new("select"),
-            arms,
-        }
+        Select { core: ObjectCore::new("select"), arms }
     }
 }
 
@@ -33,11 +30,7 @@ impl<R> Operation for Select<R> {
     fn poll(&mut self, waker: &Waker) -> Poll<(usize, R)> {
         for index in 0..self.arms.len() {
             if let Poll::Ready(result) = self.arms[index].poll(waker) {
-                let others = self
-                    .arms
-                    .iter_mut()
-                    .enumerate()
-                    .filter(|(i, _)| *i != index);
+                let others = self.arms.iter_mut().enumerate().filter(|(i, _)| *i != index);
                 others.for_each(|(_, arm)| arm.abandon());
                 return Poll::Ready((index, result));
             }
@@ -50,10 +43,7 @@ impl<R> Operation for Select<R> {
     }
 
     fn target(&self) -> Arc<dyn Waitable> {
-        Arc::new(Any {
-            core: self.core.clone(),
-            targets: self.arms.iter().map(|arm| arm.target()).collect(),
-        })
+        Arc::new(Any { core: self.core.clone(), targets: self.arms.iter().map(|arm| arm.target()).collect() })
     }
 
     fn verb(&self) -> &'static str {

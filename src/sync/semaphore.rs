@@ -38,14 +38,7 @@ impl Semaphore {
 
     fn make(kind: &'static str, permits: usize, bound: Option<usize>) -> Arc<Semaphore> {
         let core = ObjectCore::new(kind);
-        Arc::new(Semaphore {
-            core,
-            bound,
-            state: Mutex::new(State {
-                permits,
-                waiters: WaitQueue::default(),
-            }),
-        })
+        Arc::new(Semaphore { core, bound, state: Mutex::new(State { permits, waiters: WaitQueue::default() }) })
     }
 
     /// Takes a permit, waiting at most `limit`.
@@ -95,10 +88,7 @@ impl Semaphore {
 
     /// An operation that takes a permit.
     pub fn acquiring(self: &Arc<Self>) -> TakePermit {
-        TakePermit {
-            semaphore: self.clone(),
-            ticket: Ticket::default(),
-        }
+        TakePermit { semaphore: self.clone(), ticket: Ticket::default() }
     }
 
     fn take(&self) -> bool {
@@ -125,9 +115,7 @@ impl Waitable for Semaphore {
     }
 
     fn state(&self) -> String {
-        self.state.try_lock().map_or_else(String::new, |s| {
-            format!("{} free, {} waiting", s.permits, s.waiters.len())
-        })
+        self.state.try_lock().map_or_else(String::new, |s| format!("{} free, {} waiting", s.permits, s.waiters.len()))
     }
 }
 

@@ -29,8 +29,7 @@ pub struct PathUse {
 
 impl PathUse {
     pub fn names_crate(&self, name: &str) -> bool {
-        self.parts.first().is_some_and(|first| first == name)
-            && (self.imported || self.parts.len() > 1)
+        self.parts.first().is_some_and(|first| first == name) && (self.imported || self.parts.len() > 1)
     }
 }
 
@@ -38,14 +37,8 @@ impl Source {
     pub fn read(path: &str, text: &str) -> Source {
         let tokens = tokens(&strip(text));
         let paths = paths(&tokens);
-        let mut source = Source {
-            path: path.into(),
-            text: text.into(),
-            tokens,
-            paths,
-            tests: Vec::new(),
-            test_mods: Vec::new(),
-        };
+        let mut source =
+            Source { path: path.into(), text: text.into(), tokens, paths, tests: Vec::new(), test_mods: Vec::new() };
         source.find_tests();
         source
     }
@@ -53,24 +46,15 @@ impl Source {
     /// Whether the tokens from `i` on are these.
     pub fn reads(&self, i: usize, wanted: &[&str]) -> bool {
         let there = self.tokens.get(i..i + wanted.len());
-        there.is_some_and(|tokens| {
-            tokens
-                .iter()
-                .zip(wanted)
-                .all(|(token, want)| token.text == *want)
-        })
+        there.is_some_and(|tokens| tokens.iter().zip(wanted).all(|(token, want)| token.text == *want))
     }
 
     pub fn is_macro_call(&self, i: usize) -> bool {
-        ["(", "[", "{"]
-            .iter()
-            .any(|open| self.reads(i + 1, &["!", open]))
+        ["(", "[", "{"].iter().any(|open| self.reads(i + 1, &["!", open]))
     }
 
     pub fn is_test(&self, line: usize) -> bool {
-        self.tests
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&line))
+        self.tests.iter().any(|(first, last)| (*first..=*last).contains(&line))
     }
 
     /// `#[cfg(test)]` before `mod NAME {` makes everything to the end of the file test code; before
@@ -85,10 +69,7 @@ impl Source {
             while self.reads(at, &["#", "["]) {
                 at = self.after_item(at + 1);
             }
-            while ["pub", "(", "crate", "super", ")"]
-                .iter()
-                .any(|word| self.reads(at, &[word]))
-            {
+            while ["pub", "(", "crate", "super", ")"].iter().any(|word| self.reads(at, &[word])) {
                 at += 1;
             }
             let is_mod = self.reads(at, &["mod"]);
@@ -159,11 +140,7 @@ fn strip(text: &str) -> String {
             out.push(chars[i]);
             i += 1;
         } else {
-            out.extend(
-                chars[i..end]
-                    .iter()
-                    .map(|c| if *c == '\n' { '\n' } else { ' ' }),
-            );
+            out.extend(chars[i..end].iter().map(|c| if *c == '\n' { '\n' } else { ' ' }));
             i = end;
         }
     }
@@ -171,9 +148,7 @@ fn strip(text: &str) -> String {
 }
 
 fn find(chars: &[char], from: usize, wanted: impl Fn(char) -> bool) -> usize {
-    (from..chars.len())
-        .find(|i| wanted(chars[*i]))
-        .unwrap_or(chars.len())
+    (from..chars.len()).find(|i| wanted(chars[*i])).unwrap_or(chars.len())
 }
 
 fn end_of_comment(chars: &[char], from: usize) -> usize {
@@ -207,11 +182,7 @@ fn end_of_raw_string(chars: &[char], from: usize) -> Option<usize> {
     }
     let hashes = quote - from;
     let closes = |i: usize| chars[i] == '"' && (1..=hashes).all(|k| chars.get(i + k) == Some(&'#'));
-    Some(
-        (quote + 1..chars.len())
-            .find(|i| closes(*i))
-            .map_or(chars.len(), |i| i + 1 + hashes),
-    )
+    Some((quote + 1..chars.len()).find(|i| closes(*i)).map_or(chars.len(), |i| i + 1 + hashes))
 }
 
 /// The end of a character; a lifetime is left alone (its end is its start).
@@ -219,11 +190,7 @@ fn end_of_char(chars: &[char], from: usize) -> usize {
     if chars.get(from + 1) == Some(&'\\') {
         return (find(chars, from + 3, |c| c == '\'') + 1).min(chars.len());
     }
-    if chars.get(from + 2) == Some(&'\'') {
-        from + 3
-    } else {
-        from
-    }
+    if chars.get(from + 2) == Some(&'\'') { from + 3 } else { from }
 }
 
 /// Words and single signs; `::` is one sign.
@@ -243,10 +210,7 @@ fn tokens(code: &str) -> Vec<Token> {
                 ':' if chars.get(at + 1) == Some(&':') => at + 2,
                 _ => at + 1,
             };
-            all.push(Token {
-                line: i + 1,
-                text: chars[at..end].iter().collect(),
-            });
+            all.push(Token { line: i + 1, text: chars[at..end].iter().collect() });
             at = end;
         }
     }
@@ -262,23 +226,13 @@ fn paths(tokens: &[Token]) -> Vec<PathUse> {
         let imported = before(1) == "use" || (before(2) == "extern" && before(1) == "crate");
         let name = is_name(&tokens[i]) && before(1) != ".";
         let tree = imported && matches!(tokens[i].text.as_str(), "{" | "::");
-        i = if name || tree {
-            one_path(tokens, i, &[], imported, &mut all)
-        } else {
-            i + 1
-        };
+        i = if name || tree { one_path(tokens, i, &[], imported, &mut all) } else { i + 1 };
     }
     all
 }
 
 /// Reads the path or `use` tree at `i` under `prefix`; returns the index after it.
-fn one_path(
-    tokens: &[Token],
-    mut i: usize,
-    prefix: &[String],
-    imported: bool,
-    all: &mut Vec<PathUse>,
-) -> usize {
+fn one_path(tokens: &[Token], mut i: usize, prefix: &[String], imported: bool, all: &mut Vec<PathUse>) -> usize {
     let text = |i: usize| tokens.get(i).map_or("", |token| token.text.as_str());
     let mut parts = prefix.to_vec();
     let mut line = tokens[i].line;
@@ -289,26 +243,17 @@ fn one_path(
         if token.text == "{" {
             i += 1;
             while i < tokens.len() && text(i) != "}" {
-                i = if text(i) == "," {
-                    i + 1
-                } else {
-                    one_path(tokens, i, &parts, imported, all).max(i + 1)
-                };
+                i = if text(i) == "," { i + 1 } else { one_path(tokens, i, &parts, imported, all).max(i + 1) };
             }
             return i + 1;
         }
         if !is_name(token) && token.text != "*" {
             break;
         }
-        line = if parts.len() == prefix.len() {
-            token.line
-        } else {
-            line
-        };
+        line = if parts.len() == prefix.len() { token.line } else { line };
         parts.push(token.text.clone());
         i += 1;
-        let goes_on = text(i) == "::"
-            && (tokens.get(i + 1).is_some_and(is_name) || matches!(text(i + 1), "{" | "*"));
+        let goes_on = text(i) == "::" && (tokens.get(i + 1).is_some_and(is_name) || matches!(text(i + 1), "{" | "*"));
         if !goes_on {
             break;
         }
@@ -317,16 +262,10 @@ fn one_path(
     if imported && text(i) == "as" {
         i += 2;
     }
-    all.push(PathUse {
-        line,
-        parts,
-        imported,
-    });
+    all.push(PathUse { line, parts, imported });
     i
 }
 
 fn is_name(token: &Token) -> bool {
-    token
-        .text
-        .starts_with(|c: char| c.is_alphabetic() || c == '_')
+    token.text.starts_with(|c: char| c.is_alphabetic() || c == '_')
 }

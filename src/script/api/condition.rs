@@ -3,11 +3,11 @@
 use rhai::plugin::*;
 use rhai::{Dynamic, NativeCallContext};
 
+use crate::kernel::Waitable;
 use crate::script::arguments::{count, seconds};
 use crate::script::function::Callable;
 use crate::script::handles::{Condition as ConditionHandle, Lock as LockHandle};
 use crate::script::throw::{Outcome, call, call_within};
-use crate::kernel::Waitable;
 use crate::sync;
 
 /// Waits until `predicate` holds: the loop that every use of a condition needs.

@@ -57,7 +57,8 @@ macro_rules! with_more_arguments {
 /// The forms with several arguments and several lists.
 pub fn register(module: &mut Module) {
     const MORE: &str = "/// The same with more arguments.";
-    const LISTS: &str = "/// The same over more lists, as far as the shortest goes; the last argument may be the options.";
+    const LISTS: &str =
+        "/// The same over more lists, as far as the shortest goes; the last argument may be the options.";
     with_more_arguments!(module, "submit", MORE, submit_to, a b);
     with_more_arguments!(module, "submit", MORE, submit_to, a b c);
     with_more_arguments!(module, "submit", MORE, submit_to, a b c d);

@@ -116,8 +116,7 @@ fn return_when(ctx: &NativeCallContext, options: &mut Options) -> Outcome<Return
         Some("first") => Ok(ReturnWhen::First),
         Some("first_error") => Ok(ReturnWhen::FirstError),
         Some(other) => {
-            let message =
-                format!("wait(): return_when must be \"all\", \"first\" or \"first_error\", not {other:?}");
+            let message = format!("wait(): return_when must be \"all\", \"first\" or \"first_error\", not {other:?}");
             throw(ctx, "ValueError", message)
         }
     }
@@ -144,7 +143,8 @@ fn wait_for_futures(
         }
     }
     let (done, not_done): (Vec<_>, Vec<_>) = futures.into_iter().partition(|f| f.is_over());
-    let array = |futures: Vec<FutureHandle>| -> Dynamic { futures.into_iter().map(Dynamic::from).collect::<Array>().into() };
+    let array =
+        |futures: Vec<FutureHandle>| -> Dynamic { futures.into_iter().map(Dynamic::from).collect::<Array>().into() };
     Ok(Map::from([("done".into(), array(done)), ("not_done".into(), array(not_done))]))
 }
 

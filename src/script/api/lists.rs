@@ -113,43 +113,168 @@ const OF_LISTS: &[HandedOn] = &[
     handed_on("len", &[], "How many items it has now.", "assert(SharedList([1, 2]).len() == 2);"),
     handed_on("is_empty", &[], "True when it has no items.", "assert(SharedList().is_empty());"),
     handed_on("push", &["item"], "Adds an item at the end.", "let l = SharedList(); l.push(1); assert(l.len() == 1);"),
-    handed_on("append", &["items"], "Adds all items of an array at the end.", "let l = SharedList([1]); l.append([2, 3]); assert(l.len() == 3);"),
-    handed_on("insert", &["index", "item"], "Puts an item in before `index`.", "let l = SharedList([2]); l.insert(0, 1); assert(l.snapshot() == [1, 2]);"),
+    handed_on(
+        "append",
+        &["items"],
+        "Adds all items of an array at the end.",
+        "let l = SharedList([1]); l.append([2, 3]); assert(l.len() == 3);",
+    ),
+    handed_on(
+        "insert",
+        &["index", "item"],
+        "Puts an item in before `index`.",
+        "let l = SharedList([2]); l.insert(0, 1); assert(l.snapshot() == [1, 2]);",
+    ),
     handed_on("pop", &[], "Takes the last item; `()` when there is none.", "assert(SharedList([1, 2]).pop() == 2);"),
-    handed_on("shift", &[], "Takes the first item; `()` when there is none.", "assert(SharedList([1, 2]).shift() == 1);"),
-    handed_on("remove", &["index"], "Takes the item at `index`; `()` when there is none.", "assert(SharedList([1, 2]).remove(0) == 1);"),
+    handed_on(
+        "shift",
+        &[],
+        "Takes the first item; `()` when there is none.",
+        "assert(SharedList([1, 2]).shift() == 1);",
+    ),
+    handed_on(
+        "remove",
+        &["index"],
+        "Takes the item at `index`; `()` when there is none.",
+        "assert(SharedList([1, 2]).remove(0) == 1);",
+    ),
     handed_on("clear", &[], "Removes all items.", "let l = SharedList([1]); l.clear(); assert(l.is_empty());"),
-    handed_on("truncate", &["len"], "Keeps the first `len` items only.", "let l = SharedList([1, 2]); l.truncate(1); assert(l.len() == 1);"),
-    handed_on("chop", &["len"], "Keeps the last `len` items only.", "let l = SharedList([1, 2]); l.chop(1); assert(l[0] == 2);"),
+    handed_on(
+        "truncate",
+        &["len"],
+        "Keeps the first `len` items only.",
+        "let l = SharedList([1, 2]); l.truncate(1); assert(l.len() == 1);",
+    ),
+    handed_on(
+        "chop",
+        &["len"],
+        "Keeps the last `len` items only.",
+        "let l = SharedList([1, 2]); l.chop(1); assert(l[0] == 2);",
+    ),
     handed_on("reverse", &[], "Turns the order round.", "let l = SharedList([1, 2]); l.reverse(); assert(l[0] == 2);"),
-    handed_on("splice", &["start", "len", "items"], "Puts `items` in the place of `len` items from `start`.", "let l = SharedList([1, 2]); l.splice(0, 1, [7, 8]); assert(l.snapshot() == [7, 8, 2]);"),
-    handed_on("extract", &["start", "len"], "A copy of `len` items from `start`, as an array.", "assert(SharedList([1, 2, 3]).extract(1, 2) == [2, 3]);"),
-    handed_on("extract", &["start"], "A copy of the items from `start` on, as an array.", "assert(SharedList([1, 2, 3]).extract(2) == [3]);"),
+    handed_on(
+        "splice",
+        &["start", "len", "items"],
+        "Puts `items` in the place of `len` items from `start`.",
+        "let l = SharedList([1, 2]); l.splice(0, 1, [7, 8]); assert(l.snapshot() == [7, 8, 2]);",
+    ),
+    handed_on(
+        "extract",
+        &["start", "len"],
+        "A copy of `len` items from `start`, as an array.",
+        "assert(SharedList([1, 2, 3]).extract(1, 2) == [2, 3]);",
+    ),
+    handed_on(
+        "extract",
+        &["start"],
+        "A copy of the items from `start` on, as an array.",
+        "assert(SharedList([1, 2, 3]).extract(2) == [3]);",
+    ),
     handed_on("contains", &["item"], "True when an item equals this one.", "assert(SharedList([1, 2]).contains(2));"),
-    handed_on("index_of", &["item"], "The index of the first item that equals this one (or for which this function holds); -1 when there is none.", "assert(SharedList([1, 2]).index_of(2) == 1);"),
-    handed_on("sort", &[], "Sorts the items, which must be of one type.", "let l = SharedList([2, 1]); l.sort(); assert(l[0] == 1);"),
-    handed_on("sort", &["compare"], "Sorts by a function of two items that returns less than, equal to, or greater than 0.", "let l = SharedList([1, 2]); l.sort(|a, b| b - a); assert(l[0] == 2);"),
-    handed_on("dedup", &[], "Removes items that equal the one before them.", "let l = SharedList([1, 1, 2]); l.dedup(); assert(l.len() == 2);"),
-    handed_on("map", &["f"], "An array of what `f` makes of each item.", "assert(SharedList([1, 2]).map(|x| x * 2) == [2, 4]);"),
-    handed_on("filter", &["f"], "An array of the items for which `f` holds.", "assert(SharedList([1, 2]).filter(|x| x > 1) == [2]);"),
-    handed_on("find", &["f"], "The first item for which `f` holds; `()` when there is none.", "assert(SharedList([1, 2]).find(|x| x > 1) == 2);"),
-    handed_on("some", &["f"], "True when `f` holds for one of the items.", "assert(SharedList([1, 2]).some(|x| x > 1));"),
+    handed_on(
+        "index_of",
+        &["item"],
+        "The index of the first item that equals this one (or for which this function holds); -1 when there is none.",
+        "assert(SharedList([1, 2]).index_of(2) == 1);",
+    ),
+    handed_on(
+        "sort",
+        &[],
+        "Sorts the items, which must be of one type.",
+        "let l = SharedList([2, 1]); l.sort(); assert(l[0] == 1);",
+    ),
+    handed_on(
+        "sort",
+        &["compare"],
+        "Sorts by a function of two items that returns less than, equal to, or greater than 0.",
+        "let l = SharedList([1, 2]); l.sort(|a, b| b - a); assert(l[0] == 2);",
+    ),
+    handed_on(
+        "dedup",
+        &[],
+        "Removes items that equal the one before them.",
+        "let l = SharedList([1, 1, 2]); l.dedup(); assert(l.len() == 2);",
+    ),
+    handed_on(
+        "map",
+        &["f"],
+        "An array of what `f` makes of each item.",
+        "assert(SharedList([1, 2]).map(|x| x * 2) == [2, 4]);",
+    ),
+    handed_on(
+        "filter",
+        &["f"],
+        "An array of the items for which `f` holds.",
+        "assert(SharedList([1, 2]).filter(|x| x > 1) == [2]);",
+    ),
+    handed_on(
+        "find",
+        &["f"],
+        "The first item for which `f` holds; `()` when there is none.",
+        "assert(SharedList([1, 2]).find(|x| x > 1) == 2);",
+    ),
+    handed_on(
+        "some",
+        &["f"],
+        "True when `f` holds for one of the items.",
+        "assert(SharedList([1, 2]).some(|x| x > 1));",
+    ),
     handed_on("all", &["f"], "True when `f` holds for all items.", "assert(!SharedList([1, 2]).all(|x| x > 1));"),
-    handed_on("reduce", &["f", "start"], "Goes through the items with what came before: `f(result, item)`.", "assert(SharedList([1, 2]).reduce(|sum, x| sum + x, 0) == 3);"),
-    handed_on("retain", &["f"], "Keeps the items for which `f` holds; returns the others.", "let l = SharedList([1, 2]); assert(l.retain(|x| x > 1) == [1]);"),
-    handed_on("drain", &["f"], "Removes and returns the items for which `f` holds.", "let l = SharedList([1, 2]); assert(l.drain(|x| x > 1) == [2]);"),
+    handed_on(
+        "reduce",
+        &["f", "start"],
+        "Goes through the items with what came before: `f(result, item)`.",
+        "assert(SharedList([1, 2]).reduce(|sum, x| sum + x, 0) == 3);",
+    ),
+    handed_on(
+        "retain",
+        &["f"],
+        "Keeps the items for which `f` holds; returns the others.",
+        "let l = SharedList([1, 2]); assert(l.retain(|x| x > 1) == [1]);",
+    ),
+    handed_on(
+        "drain",
+        &["f"],
+        "Removes and returns the items for which `f` holds.",
+        "let l = SharedList([1, 2]); assert(l.drain(|x| x > 1) == [2]);",
+    ),
 ];
 
 const OF_MAPS: &[HandedOn] = &[
     handed_on("len", &[], "How many keys it has now.", "assert(SharedMap(#{a: 1}).len() == 1);"),
     handed_on("is_empty", &[], "True when it has no keys.", "assert(SharedMap().is_empty());"),
     handed_on("contains", &["key"], "True when it has this key.", "assert(SharedMap(#{a: 1}).contains(\"a\"));"),
-    handed_on("get", &["key"], "The value of a key; `()` when it has none.", "assert(SharedMap(#{a: 1}).get(\"a\") == 1);"),
-    handed_on("set", &["key", "value"], "Sets the value of a key.", "let m = SharedMap(); m.set(\"a\", 1); assert(m.a == 1);"),
-    handed_on("remove", &["key"], "Takes a key out and returns its value; `()` when it has none.", "assert(SharedMap(#{a: 1}).remove(\"a\") == 1);"),
+    handed_on(
+        "get",
+        &["key"],
+        "The value of a key; `()` when it has none.",
+        "assert(SharedMap(#{a: 1}).get(\"a\") == 1);",
+    ),
+    handed_on(
+        "set",
+        &["key", "value"],
+        "Sets the value of a key.",
+        "let m = SharedMap(); m.set(\"a\", 1); assert(m.a == 1);",
+    ),
+    handed_on(
+        "remove",
+        &["key"],
+        "Takes a key out and returns its value; `()` when it has none.",
+        "assert(SharedMap(#{a: 1}).remove(\"a\") == 1);",
+    ),
     handed_on("clear", &[], "Removes all keys.", "let m = SharedMap(#{a: 1}); m.clear(); assert(m.is_empty());"),
-    handed_on("mixin", &["map"], "Sets all keys of another map.", "let m = SharedMap(); m.mixin(#{a: 1}); assert(m.a == 1);"),
-    handed_on("fill_with", &["map"], "Sets those keys of another map that it has not.", "let m = SharedMap(#{a: 1}); m.fill_with(#{a: 2, b: 3}); assert(m.a == 1 && m.b == 3);"),
+    handed_on(
+        "mixin",
+        &["map"],
+        "Sets all keys of another map.",
+        "let m = SharedMap(); m.mixin(#{a: 1}); assert(m.a == 1);",
+    ),
+    handed_on(
+        "fill_with",
+        &["map"],
+        "Sets those keys of another map that it has not.",
+        "let m = SharedMap(#{a: 1}); m.fill_with(#{a: 2, b: 3}); assert(m.a == 1 && m.b == 3);",
+    ),
     handed_on("keys", &[], "An array of the keys.", "assert(SharedMap(#{a: 1}).keys() == [\"a\"]);"),
     handed_on("values", &[], "An array of the values.", "assert(SharedMap(#{a: 1}).values() == [1]);"),
 ];
@@ -162,12 +287,7 @@ pub fn register(module: &mut Module) {
     module.set_iter(TypeId::of::<MapHandle>(), |map| Box::new(map.cast::<MapHandle>().key_snapshot().into_iter()));
 }
 
-fn hand_on<H: Variant + Clone>(
-    module: &mut Module,
-    what: &HandedOn,
-    kind: &str,
-    cell: fn(&H) -> Arc<Cell<Parcel>>,
-) {
+fn hand_on<H: Variant + Clone>(module: &mut Module, what: &HandedOn, kind: &str, cell: fn(&H) -> Arc<Cell<Parcel>>) {
     let name = what.name;
     let shown = format!("shared: &mut {kind}");
     let params = std::iter::once(shown).chain(what.params.iter().map(|p| format!("{p}: Dynamic")));
@@ -177,9 +297,8 @@ fn hand_on<H: Variant + Clone>(
         .with_params_info(params.chain(std::iter::once("Dynamic".to_string())))
         .with_comments(doc.lines());
     match what.params.len() {
-        0 => registration.set_into_module(module, move |ctx: NativeCallContext, h: &mut H| {
-            method(&ctx, &cell(h), name, vec![])
-        }),
+        0 => registration
+            .set_into_module(module, move |ctx: NativeCallContext, h: &mut H| method(&ctx, &cell(h), name, vec![])),
         1 => registration.set_into_module(module, move |ctx: NativeCallContext, h: &mut H, a: Dynamic| {
             method(&ctx, &cell(h), name, vec![a])
         }),

@@ -160,7 +160,12 @@ pub mod functions {
     /// with ThreadPool(1) as pool { assert(pool.apply_async(|n| n, [1]).result() == 1); }
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn apply_async(ctx: NativeCallContext, pool: &mut PoolHandle, f: Dynamic, args: Array) -> Outcome<FutureHandle> {
+    pub fn apply_async(
+        ctx: NativeCallContext,
+        pool: &mut PoolHandle,
+        f: Dynamic,
+        args: Array,
+    ) -> Outcome<FutureHandle> {
         jobs::submit(&ctx, &pool.pool, f, args).map(FutureHandle::of)
     }
 
@@ -230,7 +235,12 @@ pub mod functions {
     /// with ThreadPool(2) as pool { assert(pool.map_async(|n| n, [1, 2]).result() == [1, 2]); }
     /// ```
     #[rhai_fn(return_raw, pure)]
-    pub fn map_async(ctx: NativeCallContext, pool: &mut PoolHandle, f: Dynamic, list: Dynamic) -> Outcome<FutureHandle> {
+    pub fn map_async(
+        ctx: NativeCallContext,
+        pool: &mut PoolHandle,
+        f: Dynamic,
+        list: Dynamic,
+    ) -> Outcome<FutureHandle> {
         map_all(&ctx, pool, f, list, Map::new()).map(FutureHandle::of)
     }
 
