@@ -22,50 +22,48 @@ pub mod time;
 pub mod timer;
 pub mod value;
 
-/// A chapter of the reference: title, and the module that holds its functions.
+/// A chapter of the reference.
 pub struct Chapter {
     /// The title.
     pub title: &'static str,
-    /// Makes the module, alone.
-    pub module: fn() -> Module,
+    /// Puts its functions into a module.
+    pub register: fn(&mut Module),
 }
 
 macro_rules! chapters {
-    ($($title:literal => $($module:ident)::+),* $(,)?) => {
+    ($($title:literal => $room:ident $(+ $more:ident)?),* $(,)?) => {
         /// All chapters of the reference, in reading order.
         pub const CHAPTERS: &[Chapter] = &[
-            $(Chapter { title: $title, module: || rhai::exported_module!($($module)::+) }),*
+            $(Chapter { title: $title, register: |module| {
+                combine_with_exported_module!(module, $title, $room::functions);
+                $($room::$more(module);)?
+            } }),*
         ];
-
-        /// Registers everything.
-        pub fn register(module: &mut Module) {
-            $(combine_with_exported_module!(module, $title, $($module)::+);)*
-            combine_with_exported_module!(module, "hidden", hidden::functions);
-            basics::register(module);
-            executor::register(module);
-            time::register(module);
-            queue::register(module);
-            lists::register(module);
-        }
     };
 }
 
+/// Registers everything.
+pub fn register(module: &mut Module) {
+    CHAPTERS.iter().for_each(|chapter| (chapter.register)(module));
+    combine_with_exported_module!(module, "hidden", hidden::functions);
+}
+
 chapters! {
-    "Printing, chance, the end" => basics::functions,
-    "Time" => time::functions,
-    "Threads" => thread::functions,
-    "Timers" => timer::functions,
-    "Locks" => lock::functions,
-    "Semaphores" => semaphore::functions,
-    "Events, latches, barriers" => event::functions,
-    "Conditions" => condition::functions,
-    "Reading and writing" => rwlock::functions,
-    "Shared values" => value::functions,
-    "Shared lists and maps" => lists::functions,
-    "Queues" => queue::functions,
-    "Waiting for the first of several" => select::functions,
-    "Futures" => future::functions,
-    "Executors" => executor::functions,
-    "Pools" => pool::functions,
-    "Task groups" => group::functions,
+    "Printing, chance, the end" => basics + register,
+    "Time" => time + register,
+    "Threads" => thread,
+    "Timers" => timer,
+    "Locks" => lock,
+    "Semaphores" => semaphore,
+    "Events, latches, barriers" => event,
+    "Conditions" => condition,
+    "Reading and writing" => rwlock,
+    "Shared values" => value,
+    "Shared lists and maps" => lists + register,
+    "Queues" => queue + register,
+    "Waiting for the first of several" => select,
+    "Futures" => future,
+    "Executors" => executor + register,
+    "Pools" => pool,
+    "Task groups" => group,
 }
