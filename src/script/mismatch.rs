@@ -136,16 +136,31 @@ fn describe(name: &str, given: &[String], signatures: &[Signature]) -> String {
 
 fn unknown(host: &Host, name: &str, given: &[String]) -> Mismatch {
     if name.starts_with("anon$") {
-        let message = format!("this closure was called with {} arguments, which is not what it takes", given.len());
+        // Rhai does not tell a wrong count from a closure that a function of another module made and returned.
+        let message = format!(
+            "this closure cannot be called with {} here: it takes another count, or was made in an imported module",
+            arguments(given.len())
+        );
         return Mismatch { message, is_type_error: true };
     }
     if let Some(takes) = host.script_function(name) {
+        if takes.contains(&given.len()) {
+            let message =
+                format!("{name}() is a function of an imported module: call it by module::{name}(…), from a closure");
+            return Mismatch { message, is_type_error: true };
+        }
         let takes: Vec<String> = takes.iter().map(usize::to_string).collect();
-        let message = format!("{name}() takes {} arguments, not {}", takes.join(" or "), given.len());
+        let plural = if takes == ["1"] { "" } else { "s" };
+        let message = format!("{name}() takes {} argument{plural}, not {}", takes.join(" or "), given.len());
         return Mismatch { message, is_type_error: true };
     }
     let mut known = names(host.engine());
     known.extend(host.script_function_names());
     let hint = did_you_mean(name, known.iter().map(String::as_str));
     Mismatch { message: format!("there is no function {name:?}{hint}"), is_type_error: false }
+}
+
+/// `1 argument`, `2 arguments`.
+fn arguments(n: usize) -> String {
+    format!("{n} argument{}", if n == 1 { "" } else { "s" })
 }
