@@ -6,6 +6,7 @@
 //! from one that somebody may (the idea of GHC's `BlockedIndefinitelyOnMVar` and of Go's goroutine leak profile, with
 //! counted references in place of a garbage collector).
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,9 +31,9 @@ pub enum Holder {
 }
 
 impl Holder {
-    /// The current task.
+    /// The current task; the outside while [`held_outside`] runs.
     pub fn current() -> Holder {
-        Holder::Task(current().id())
+        if OUTSIDE.get() { Holder::Outside } else { Holder::Task(current().id()) }
     }
 
     fn key(&self) -> (u8, u64) {
@@ -42,6 +43,18 @@ impl Holder {
             Holder::Object(core) => (2, core.id.0),
         }
     }
+}
+
+thread_local! {
+    static OUTSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body`; the handles it makes are held by the outside: every task may come to them by ways that are not counted.
+pub fn held_outside<R>(body: impl FnOnce() -> R) -> R {
+    let before = OUTSIDE.replace(true);
+    let result = body();
+    OUTSIDE.set(before);
+    result
 }
 
 impl PartialEq for Holder {
