@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 
 use super::task::{Task, TaskId, current};
-use super::{Kernel, Site};
+use super::{Kernel, Site, deadlock};
 
 /// The number of an object. Never used twice in a program.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -202,7 +202,7 @@ impl ObjectCore {
     }
 
     fn add_holder(&self, holder: &Holder) {
-        let _frozen_by_the_search = self.kernel.refs().read();
+        let _held_back_by_the_search = deadlock::change_handles(&self.kernel);
         let mut holders = self.holders.lock();
         match holders.binary_search_by_key(&holder.key(), |h| h.holder.key()) {
             Ok(i) => holders[i].count += 1,
@@ -211,7 +211,7 @@ impl ObjectCore {
     }
 
     fn drop_holder(&self, holder: &Holder) {
-        let _frozen_by_the_search = self.kernel.refs().read();
+        let _held_back_by_the_search = deadlock::change_handles(&self.kernel);
         let mut holders = self.holders.lock();
         if let Ok(i) = holders.binary_search_by_key(&holder.key(), |h| h.holder.key()) {
             holders[i].count -= 1;
