@@ -3,10 +3,10 @@
 //! `tests/errors/GROUP.cases` holds scripts, each under a line `=== what it shows`; further files for it follow under
 //! `--- NAME`. What they print is in `tests/golden/errors/GROUP.out`.
 
-mod support;
+mod whole;
 
-use support::program::Program;
-use support::{files, golden, stem};
+use whole::program::Program;
+use whole::{files, golden, stem};
 
 /// A script with its further files.
 struct Case {

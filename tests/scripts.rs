@@ -1,12 +1,12 @@
 //! Every script of `scripts/` under simulated time: all it prints, that it is repeatable to the byte, and that what it
 //! promises holds under other schedules too.
 
-mod support;
+mod whole;
 
 use std::collections::BTreeMap;
 
-use support::program::{Seen, orch};
-use support::{files, golden, stem};
+use whole::program::{Seen, orch};
+use whole::{files, golden, stem};
 
 /// What is put before and behind the name of a script that needs more than its name.
 const CALLS: &[(&str, &[&str], &[&str])] =

@@ -54,8 +54,6 @@ macro_rules! handles {
             $(engine.register_type_with_name::<$name>($shown);
             engine.register_fn("to_string", |h: &mut $name| show(&***h));
             engine.register_fn("to_debug", |h: &mut $name| show(&***h));
-            engine.register_fn("print", |h: &mut $name| show(&***h));
-            engine.register_fn("debug", |h: &mut $name| show(&***h));
             engine.register_fn("==", |a: $name, b: $name| a.0.same(&b.0));
             engine.register_fn("!=", |a: $name, b: $name| !a.0.same(&b.0));)*
         }
