@@ -1,5 +1,7 @@
 //! `orch doc`.
 
+use std::io::Write;
+
 use super::args::DocOptions;
 use crate::script::reference;
 
@@ -13,8 +15,7 @@ pub fn show(options: &DocOptions) -> i32 {
         return 0;
     }
     let Some(word) = &options.name else {
-        print!("{}", reference::markdown());
-        return 0;
+        return write_out(&reference::markdown());
     };
     let found = reference::find(word.trim_end_matches("()"));
     if found.is_empty() {
@@ -22,6 +23,17 @@ pub fn show(options: &DocOptions) -> i32 {
         eprintln!("error: there is nothing called {word:?}{hint}");
         return 1;
     }
-    found.iter().for_each(|entry| println!("{}", reference::one(entry).trim()));
-    0
+    let pages: Vec<String> = found.iter().map(|entry| reference::one(entry).trim().to_string()).collect();
+    write_out(&format!("{}\n", pages.join("\n\n")))
+}
+
+/// A reader that has seen enough and goes away is no error.
+fn write_out(text: &str) -> i32 {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: cannot write: {error}");
+            1
+        }
+        _ => 0,
+    }
 }

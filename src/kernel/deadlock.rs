@@ -10,12 +10,13 @@
 //! changes of handles are held back while it looks, and a set of stuck tasks counts only if each of them was waiting, and
 //! not yet woken, at both ends of the search. Nothing can change that set any more but a member of it.
 
+use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, RwLockReadGuard, RwLockWriteGuard};
 
 use super::object::{Enders, Holder, ObjectCore, ObjectId, Waitable};
 use super::task::{Task, TaskId, Wait};
@@ -64,6 +65,7 @@ pub struct Stuck {
 pub struct Detector {
     pending: Arc<Pending>,
     started: AtomicBool,
+    told: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -76,7 +78,13 @@ struct Pending {
 
 impl Detector {
     pub(super) fn new() -> Detector {
-        Detector { pending: Arc::default(), started: AtomicBool::new(false) }
+        Detector { pending: Arc::default(), started: AtomicBool::new(false), told: AtomicUsize::new(0) }
+    }
+
+    /// How many tasks have been told so far. A primitive that loses a wake-up shows here and nowhere else: the task that
+    /// is told tries once more, and succeeds.
+    pub fn told(&self) -> usize {
+        self.told.load(Ordering::Acquire)
     }
 
     /// A task began to wait, ended, or let go of a handle while others wait.
@@ -95,7 +103,19 @@ impl Detector {
 
     /// In the simulated world, when nobody is ready: true when a task was told and is ready now.
     pub(super) fn look_in_sim(&self, kernel: &Arc<Kernel>) -> bool {
-        self.pending.look.swap(false, Ordering::AcqRel) && matches!(search(kernel), Outcome::Told)
+        if !self.pending.look.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let outcome = search(kernel);
+        if !matches!(outcome, Outcome::Nothing) {
+            // There may be another knot, and nobody would ask for it.
+            self.pending.look.store(true, Ordering::Release);
+        }
+        matches!(outcome, Outcome::Told)
+    }
+
+    pub(super) fn count_told(&self) {
+        self.told.fetch_add(1, Ordering::AcqRel);
     }
 
     pub(super) fn stop(&self) {
@@ -137,19 +157,54 @@ enum Outcome {
 }
 
 fn search(kernel: &Arc<Kernel>) -> Outcome {
-    let frozen = kernel.refs().write();
+    let frozen = Frozen::new(kernel);
     let graph = Graph::draw(kernel);
     let stuck = graph.stuck();
     let Some(victim) = graph.victim(&stuck) else {
-        return Outcome::Nothing;
+        return match graph.unsettled {
+            true => Outcome::Unclear,
+            false => Outcome::Nothing,
+        };
     };
     if !graph.still_waiting(&stuck) {
         return Outcome::Unclear;
     }
     let report = Arc::new(graph.report(kernel, &stuck, victim));
     drop(frozen);
-    graph.tasks[victim].convict(report);
-    Outcome::Told
+    let order = graph.order(victim).unwrap_or_default();
+    match graph.tasks[victim].convict(order, report) {
+        true => Outcome::Told,
+        false => Outcome::Unclear,
+    }
+}
+
+thread_local! {
+    static SEARCHES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Holds back changes of handles while it lives.
+struct Frozen<'a> {
+    _changes: RwLockWriteGuard<'a, ()>,
+}
+
+impl Frozen<'_> {
+    fn new(kernel: &Kernel) -> Frozen<'_> {
+        let changes = kernel.refs().write();
+        SEARCHES.set(true);
+        Frozen { _changes: changes }
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        SEARCHES.set(false);
+    }
+}
+
+/// Waits until no search looks, for who changes handles. The search itself may: it can be left with the last reference to
+/// an object whose wait ended meanwhile, and with that to the handles that lie in it.
+pub(super) fn change_handles(kernel: &Kernel) -> Option<RwLockReadGuard<'_, ()>> {
+    (!SEARCHES.get()).then(|| kernel.refs().read())
 }
 
 /// Who could end whose wait. Nodes are tasks first, then objects ("whoever holds it").
@@ -157,6 +212,8 @@ struct Graph {
     tasks: Vec<Arc<Task>>,
     /// For tasks that wait without a deadline: the wait and its number.
     waits: Vec<Option<(Wait, u64)>>,
+    /// Some task is on its way into such a wait or out of it: it counts as alive, and the search has to be done again.
+    unsettled: bool,
     edges: Vec<Vec<usize>>,
     /// How many of a node's edges must lead to the living before it counts as one of them.
     needs: Vec<usize>,
@@ -169,7 +226,16 @@ struct Graph {
 impl Graph {
     fn draw(kernel: &Kernel) -> Graph {
         let tasks = kernel.tasks();
-        let waits: Vec<_> = tasks.iter().map(|t| endless_wait(t)).collect();
+        let mut unsettled = false;
+        let waits: Vec<_> = tasks
+            .iter()
+            .map(|task| {
+                let (number, parked) = task.wait_state();
+                let wait = task.waiting().filter(|wait| wait.deadline.is_none());
+                unsettled |= wait.is_some() && !parked;
+                wait.filter(|_| parked).map(|wait| (wait, number))
+            })
+            .collect();
         let mut graph = Graph {
             edges: vec![Vec::new(); tasks.len()],
             needs: vec![1; tasks.len()],
@@ -178,6 +244,7 @@ impl Graph {
             task_nodes: tasks.iter().enumerate().map(|(i, t)| (t.id(), i)).collect(),
             object_nodes: HashMap::new(),
             waits,
+            unsettled,
             tasks,
         };
         for node in 0..graph.tasks.len() {
@@ -259,12 +326,17 @@ impl Graph {
         }
     }
 
-    /// The tasks that cannot reach enough of the living.
-    fn stuck(&self) -> Vec<bool> {
+    fn reverse(&self) -> Vec<Vec<usize>> {
         let mut reverse = vec![Vec::new(); self.edges.len()];
         for (from, tos) in self.edges.iter().enumerate() {
             tos.iter().for_each(|&to| reverse[to].push(from));
         }
+        reverse
+    }
+
+    /// The nodes that cannot reach enough of the living.
+    fn stuck(&self) -> Vec<bool> {
+        let reverse = self.reverse();
         let mut saved = self.alive.clone();
         let mut needs = self.needs.clone();
         let mut todo: Vec<usize> = (0..saved.len()).filter(|&n| saved[n]).collect();
@@ -277,20 +349,42 @@ impl Graph {
                 }
             }
         }
-        saved.truncate(self.tasks.len());
         saved.iter().map(|saved| !saved).collect()
     }
 
-    /// The stuck task that began to wait last. Idle ones wait for ever by design; a daemon that nobody feeds any more
-    /// harms nobody, it goes with the program, unless it is in a knot of owners.
+    /// The number of the wait of a task.
+    fn order(&self, node: usize) -> Option<u64> {
+        self.waits[node].as_ref().map(|(wait, _)| wait.order)
+    }
+
+    /// The task that closed a knot: the last to wait of a set of stuck tasks that depends on no other. Who merely waits
+    /// for something that hangs on the knot is spared, since telling one inside may let it go on.
+    ///
+    /// Idle tasks wait for ever by design; a daemon that nobody feeds any more harms nobody, it goes with the program,
+    /// unless it is in a knot of owners. Neither is told.
     fn victim(&self, stuck: &[bool]) -> Option<usize> {
-        let blamed = |&n: &usize| {
-            stuck[n]
-                && self.waits[n].as_ref().is_some_and(|(wait, _)| !wait.idle)
-                && (self.by_owner[n] || !self.tasks[n].is_daemon())
-        };
-        let order = |&n: &usize| self.waits[n].as_ref().map(|(wait, _)| wait.order);
-        (0..self.tasks.len()).filter(blamed).max_by_key(order)
+        let blamed: Vec<usize> = (0..self.tasks.len())
+            .filter(|&n| {
+                stuck[n]
+                    && self.waits[n].as_ref().is_some_and(|(wait, _)| !wait.idle)
+                    && (self.by_owner[n] || !self.tasks[n].is_daemon())
+            })
+            .collect();
+        let last = blamed.iter().copied().max_by_key(|&n| self.order(n))?;
+        let below = reached(&self.edges, last, stuck);
+        // Walks back from one after the other; where the last walk starts is a knot that depends on nobody outside, since
+        // a walk from whomever it depends on would have come by.
+        let (reverse, mut found, mut inside) = (self.reverse(), vec![false; stuck.len()], last);
+        for &n in blamed.iter().filter(|&&n| below[n]) {
+            if !found[n] {
+                inside = n;
+                let back = reached(&reverse, n, stuck);
+                found.iter_mut().zip(back).for_each(|(f, b)| *f |= b);
+            }
+        }
+        let knot = reached(&self.edges, inside, stuck);
+        let members = blamed.into_iter().filter(|&n| knot[n]);
+        members.max_by_key(|&n| self.order(n))
     }
 
     fn still_waiting(&self, stuck: &[bool]) -> bool {
@@ -303,7 +397,8 @@ impl Graph {
     fn report(&self, kernel: &Kernel, stuck: &[bool], victim: usize) -> Report {
         let idle = |n: usize| self.waits[n].as_ref().is_some_and(|(wait, _)| wait.idle);
         let whole_program = (0..self.tasks.len()).all(|n| stuck[n]);
-        let mut involved = if whole_program { vec![true; self.edges.len()] } else { self.reachable(victim) };
+        let mut involved =
+            if whole_program { vec![true; self.edges.len()] } else { reached(&self.edges, victim, stuck) };
         involved.truncate(self.tasks.len());
         let mut nodes: Vec<usize> = (0..self.tasks.len()).filter(|&n| n != victim && involved[n] && stuck[n]).collect();
         // An idle task belongs in the report only where somebody waits for what it holds.
@@ -314,17 +409,6 @@ impl Graph {
             whole_program,
             tasks: nodes.into_iter().filter_map(|n| self.describe(kernel, n)).collect(),
         }
-    }
-
-    fn reachable(&self, from: usize) -> Vec<bool> {
-        let mut seen = vec![false; self.edges.len()];
-        let mut todo = vec![from];
-        while let Some(node) = todo.pop() {
-            if !std::mem::replace(&mut seen[node], true) {
-                todo.extend(&self.edges[node]);
-            }
-        }
-        seen
     }
 
     fn describe(&self, kernel: &Kernel, node: usize) -> Option<Stuck> {
@@ -344,10 +428,16 @@ impl Graph {
     }
 }
 
-fn endless_wait(task: &Task) -> Option<(Wait, u64)> {
-    let (number, waiting) = task.wait_state();
-    let wait = task.waiting().filter(|w| waiting && w.deadline.is_none())?;
-    Some((wait, number))
+/// The nodes that a way through stuck ones leads to.
+fn reached(edges: &[Vec<usize>], from: usize, stuck: &[bool]) -> Vec<bool> {
+    let mut seen = vec![false; edges.len()];
+    let mut todo = vec![from];
+    while let Some(node) = todo.pop() {
+        if stuck[node] && !std::mem::replace(&mut seen[node], true) {
+            todo.extend(&edges[node]);
+        }
+    }
+    seen
 }
 
 impl Report {

@@ -50,14 +50,23 @@ pub trait Operation {
     }
 }
 
+/// The end of the simulated clock, some 584 years: who waits longer waits for ever.
+const NEVER: Duration = Duration::from_nanos(u64::MAX);
+
 /// Runs an operation, waiting for it at most `limit` (no limit: `None`).
 ///
 /// # Errors
 /// [`Stop`] says why it was given up. A pending cancellation or interruption ends it even if it need not have waited.
 pub fn block<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Output, Stop> {
     let task = current();
+    task.forget_wakes();
     check(&task)?;
-    task.kernel().world().point(&task);
+    if limit == Some(Duration::ZERO) {
+        // It only asks, perhaps in a loop.
+        task.kernel().world().query(&task);
+    } else {
+        task.kernel().world().point(&task);
+    }
     run(&task, op, limit, true)
 }
 
@@ -68,6 +77,7 @@ pub fn block<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Out
 /// [`Stop::Ended`] and [`Stop::Deadlock`] only.
 pub fn block_through<O: Operation>(op: &mut O) -> Result<O::Output, Stop> {
     let task = current();
+    task.forget_wakes();
     run(&task, op, None, false)
 }
 
@@ -83,13 +93,14 @@ fn run<O: Operation>(
     }
     let kernel = task.kernel();
     let world = kernel.world();
-    if world.spin(task)
+    if limit != Some(Duration::ZERO)
+        && world.spin(task)
         && let Poll::Ready(output) = op.poll(&waker)
     {
         return Ok(output);
     }
     let since = world.now();
-    let deadline = limit.and_then(|l| since.checked_add(l));
+    let deadline = limit.and_then(|l| since.checked_add(l)).filter(|d| *d < NEVER);
     task.begin_wait(Wait {
         target: op.target(),
         verb: op.verb(),
@@ -100,25 +111,23 @@ fn run<O: Operation>(
         order: 0,
     });
     let outcome = loop {
+        // Before it parks, too: the wake-up that came with an alert may have been used up by a wait before this one.
+        let stopped = if interruptible { check(task) } else { check_ended(task) };
+        if let Err(stop) = stopped.and_then(|()| time_left(deadline, world.now())) {
+            op.abandon();
+            break Err(stop);
+        }
         if deadline.is_none() {
             kernel.detector().look_again(kernel);
         }
-        if deadline.is_none_or(|d| world.now() < d) {
-            world.park(task, deadline);
-        }
+        world.park(task, deadline);
         // A signal comes first: what it cancels elsewhere may be what just ended this wait.
         if interruptible && let Some(signal) = task.take_interrupt() {
             op.abandon();
             break Err(Stop::Interrupted(signal));
         }
         if let Poll::Ready(output) = op.poll(&waker) {
-            task.take_verdict();
             break Ok(output);
-        }
-        let stopped = if interruptible { check(task) } else { check_ended(task) };
-        if let Err(stop) = stopped.and_then(|()| time_left(deadline, world.now())) {
-            op.abandon();
-            break Err(stop);
         }
     };
     task.finish_wait();

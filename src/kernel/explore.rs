@@ -5,6 +5,7 @@
 //! operation on a shared object, so two or three tasks of a few operations each are what it is for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
@@ -28,11 +29,16 @@ struct Path {
 
 struct Replay {
     path: Arc<Mutex<Path>>,
+    /// The program has ended; what it left behind runs out beside the next schedule and is not part of any.
+    over: Arc<AtomicBool>,
     most_preemptions: usize,
 }
 
 impl Chooser for Replay {
     fn choose(&mut self, ready: &[TaskId], current: Option<usize>) -> usize {
+        if self.over.load(Ordering::Acquire) {
+            return current.unwrap_or(0);
+        }
         let mut path = self.path.lock();
         // Option 0 is to go on with the current task; past the bound on preemptions it is the only one.
         let of = match current {
@@ -80,8 +86,14 @@ pub fn every_schedule<R: Send + 'static>(
             path.depth = 0;
             path.preemptions = 0;
         }
-        let chooser = Replay { path: path.clone(), most_preemptions };
-        let result = run_once(Setup::Explore(Box::new(chooser)), program.clone());
+        let over = Arc::new(AtomicBool::new(false));
+        let chooser = Replay { path: path.clone(), over: over.clone(), most_preemptions };
+        let program = program.clone();
+        let result = run_once(Setup::Explore(Box::new(chooser)), move || {
+            let result = program();
+            over.store(true, Ordering::Release);
+            result
+        });
         check(result);
         if !next(&mut path.lock().choices) {
             return run;

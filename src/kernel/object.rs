@@ -6,13 +6,14 @@
 //! from one that somebody may (the idea of GHC's `BlockedIndefinitelyOnMVar` and of Go's goroutine leak profile, with
 //! counted references in place of a garbage collector).
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
 use super::task::{Task, TaskId, current};
-use super::{Kernel, Site};
+use super::{Kernel, Site, deadlock};
 
 /// The number of an object. Never used twice in a program.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -30,9 +31,9 @@ pub enum Holder {
 }
 
 impl Holder {
-    /// The current task.
+    /// The current task; the outside while [`held_outside`] runs.
     pub fn current() -> Holder {
-        Holder::Task(current().id())
+        if OUTSIDE.get() { Holder::Outside } else { Holder::Task(current().id()) }
     }
 
     fn key(&self) -> (u8, u64) {
@@ -42,6 +43,18 @@ impl Holder {
             Holder::Object(core) => (2, core.id.0),
         }
     }
+}
+
+thread_local! {
+    static OUTSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `body`; the handles it makes are held by the outside: every task may come to them by ways that are not counted.
+pub fn held_outside<R>(body: impl FnOnce() -> R) -> R {
+    let before = OUTSIDE.replace(true);
+    let result = body();
+    OUTSIDE.set(before);
+    result
 }
 
 impl PartialEq for Holder {
@@ -189,7 +202,7 @@ impl ObjectCore {
     }
 
     fn add_holder(&self, holder: &Holder) {
-        let _frozen_by_the_search = self.kernel.refs().read();
+        let _held_back_by_the_search = deadlock::change_handles(&self.kernel);
         let mut holders = self.holders.lock();
         match holders.binary_search_by_key(&holder.key(), |h| h.holder.key()) {
             Ok(i) => holders[i].count += 1,
@@ -198,7 +211,7 @@ impl ObjectCore {
     }
 
     fn drop_holder(&self, holder: &Holder) {
-        let _frozen_by_the_search = self.kernel.refs().read();
+        let _held_back_by_the_search = deadlock::change_handles(&self.kernel);
         let mut holders = self.holders.lock();
         if let Ok(i) = holders.binary_search_by_key(&holder.key(), |h| h.holder.key()) {
             holders[i].count -= 1;

@@ -48,6 +48,8 @@ pub struct Kernel {
     detector: Detector,
     events: Events,
     onlookers: Mutex<WaitQueue>,
+    /// All tasks are told to end, those that are still to start too.
+    closing: AtomicBool,
     over: AtomicBool,
     ending: Mutex<Option<i32>>,
     ended: Condvar,
@@ -79,6 +81,7 @@ impl Kernel {
             detector: Detector::new(),
             events: Events::default(),
             onlookers: Mutex::default(),
+            closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
             ending: Mutex::new(None),
             ended: Condvar::new(),
@@ -139,13 +142,16 @@ impl Kernel {
     /// When the system can't start a thread.
     pub fn start(&self, task: &Arc<Task>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
         self.tasks.lock().insert(task.id(), Arc::downgrade(task));
+        if self.closing.load(Ordering::SeqCst) {
+            task.alert(alert::ENDED);
+        }
         self.events.emit(|| Event::Started { task: task.id() });
         let runner = task.clone();
         let started = self.world.start(
             task,
             Box::new(move || {
+                let _ended = Ends(&runner);
                 body();
-                runner.end();
             }),
         );
         if started.is_err() {
@@ -159,9 +165,8 @@ impl Kernel {
         let task = self.new_task(name, Role::Main, false);
         task.attach_native_thread();
         self.tasks.lock().insert(task.id(), Arc::downgrade(&task));
-        let result = run_as(&task, body);
-        task.end();
-        result
+        let _ended = Ends(&task);
+        run_as(&task, body)
     }
 
     /// The tasks that run now, oldest first.
@@ -306,12 +311,23 @@ impl Kernel {
         self.tasks().iter().filter(|t| Some(t.id()) != me).for_each(Task::cancel);
     }
 
-    /// Tells every task but the current one that the program is over: their waits end with [`super::Stop::Ended`].
+    /// Tells every task but the current one that the program is over: their waits end with [`super::Stop::Ended`], and
+    /// those of tasks that they still start.
     pub fn end_others(&self) {
+        self.closing.store(true, Ordering::SeqCst);
         let me = super::task::try_current().map(|t| t.id());
         for task in self.tasks().iter().filter(|t| Some(t.id()) != me) {
             task.alert(alert::ENDED);
         }
+    }
+}
+
+/// A task that runs to its end, also when it panics: what it owned must not stay locked, nor its turn stay taken.
+struct Ends<'a>(&'a Arc<Task>);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

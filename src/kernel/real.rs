@@ -35,6 +35,7 @@ impl RealWorld {
     pub(super) fn spin(&self, task: &Task) -> bool {
         for round in 0..SPINS {
             if task.parking.state.load(Ordering::Acquire) == parked::NOTIFIED {
+                task.forget_wakes(); // its caller tries again
                 return true;
             }
             if round < SPINS_BEFORE_YIELD {

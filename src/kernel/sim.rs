@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -75,11 +75,10 @@ impl SimWorld {
         let runner = task.clone();
         threads::run(Box::new(move || {
             runner.attach_native_thread();
+            fence(Ordering::SeqCst); // see `give_turn`
             wait_for_turn(&runner);
+            let _passed_on = Turn(&runner);
             run_as(&runner, body);
-            if let super::world::World::Sim(world) = runner.kernel().world() {
-                world.pass_turn(&runner);
-            }
         }))?;
         self.make_ready(task.clone());
         Ok(())
@@ -142,11 +141,13 @@ impl SimWorld {
                 return;
             }
             state.queries = 0;
-            let next_due = state.due.keys().next().map(|(when, _)| *when);
-            if state.ready.is_empty() && next_due.is_none() {
+            if state.ready.is_empty() && state.due.is_empty() {
                 return;
             }
-            next_due.filter(|_| state.ready.is_empty())
+            // What is due now is another of this kind: two that wait for each other must not stop time.
+            let now = self.now();
+            let mut due = state.due.keys().map(|(when, _)| *when);
+            due.find(|when| *when > now).filter(|_| state.ready.is_empty())
         };
         // Behave as an interrupted busy wait would: others go on, or time passes.
         self.park(task, Some(next_due.unwrap_or_else(|| self.now())));
@@ -228,8 +229,21 @@ impl State {
     }
 }
 
+/// The turn of a task that runs to its end, however it ends.
+struct Turn<'a>(&'a Arc<Task>);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let super::world::World::Sim(world) = self.0.kernel().world() {
+            world.pass_turn(self.0);
+        }
+    }
+}
+
 fn give_turn(task: &Arc<Task>) {
     task.parking.turn.store(true, Ordering::Release);
+    // A thread that is just starting: either this sees it, or it sees that it is its turn.
+    fence(Ordering::SeqCst);
     if let Some(thread) = task.parking.thread.get() {
         thread.unpark();
     }

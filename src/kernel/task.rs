@@ -233,11 +233,17 @@ impl Task {
         self.holding.load(Ordering::Relaxed)
     }
 
-    /// Wakes it if it waits, else makes its next wait return at once.
+    /// Wakes it if it waits, else sees to it that it tries once more before it stops.
     pub fn wake(self: &Arc<Self>) {
         if self.parking.state.swap(parked::NOTIFIED, Ordering::AcqRel) == parked::WAITING {
             self.kernel.world().unpark(self);
         }
+    }
+
+    /// Forgets a wake-up that it did not need to wait for; it must look at its alerts and try before it stops. Left
+    /// behind, it would cut the next wait short, and a lock would take that for having been overtaken.
+    pub(super) fn forget_wakes(&self) {
+        self.parking.state.swap(parked::RUNNING, Ordering::AcqRel);
     }
 
     /// Asks it to end its current or next blocking call with [`super::Stop::Cancelled`], once for each call.
@@ -270,12 +276,14 @@ impl Task {
 
     /// Takes one pending cancellation.
     pub fn take_cancel(&self) -> bool {
-        let taken = self.cancels.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1)).unwrap_or(0);
-        if taken <= 1 {
-            self.clear_alert(alert::CANCELLED);
+        // Lowered first and raised again where there are more: the other way round, one that comes in between is lost.
+        self.clear_alert(alert::CANCELLED);
+        let taken = self.cancels.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1)).is_ok();
+        if self.cancels.load(Ordering::Acquire) > 0 {
+            self.alerts.fetch_or(alert::CANCELLED, Ordering::AcqRel);
         }
-        self.heard.fetch_add(u64::from(taken > 0), Ordering::Relaxed);
-        taken > 0
+        self.heard.fetch_add(u64::from(taken), Ordering::Relaxed);
+        taken
     }
 
     /// How often it has heard that it should stop.
@@ -293,9 +301,20 @@ impl Task {
         Some(self.signal.load(Ordering::Relaxed))
     }
 
-    pub(super) fn convict(self: &Arc<Self>, report: Arc<Report>) {
-        *self.verdict.lock() = Some(report);
-        self.alert(alert::DEADLOCKED);
+    /// Tells it that nobody can end its wait number `order`: false when it is no longer in that wait. It may have been
+    /// cancelled meanwhile, and the verdict must not hit the next wait.
+    pub(super) fn convict(self: &Arc<Self>, order: u64, report: Arc<Report>) -> bool {
+        {
+            let wait = self.wait.lock();
+            if wait.as_ref().is_none_or(|wait| wait.order != order) {
+                return false;
+            }
+            *self.verdict.lock() = Some(report);
+            self.alerts.fetch_or(alert::DEADLOCKED, Ordering::AcqRel);
+            self.kernel.detector().count_told();
+        }
+        self.wake();
+        true
     }
 
     pub(super) fn take_verdict(&self) -> Option<Arc<Report>> {
@@ -314,7 +333,12 @@ impl Task {
     }
 
     pub(super) fn finish_wait(&self) {
-        if let Some(wait) = self.wait.lock().take() {
+        let wait = {
+            let mut wait = self.wait.lock();
+            self.take_verdict();
+            wait.take()
+        };
+        if let Some(wait) = wait {
             self.kernel.count_wake(wait.deadline.is_none());
         }
         self.kernel.events().emit(|| Event::Wakes { task: self.id });

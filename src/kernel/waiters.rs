@@ -120,6 +120,11 @@ impl<T> WaitQueue<T> {
         self.entries.front().map(|e| &e.tag)
     }
 
+    /// The tags, first come first.
+    pub fn tags(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|e| &e.tag)
+    }
+
     /// Grants the first waiter: takes it out and wakes it.
     pub fn grant(&mut self) -> Option<T> {
         let entry = self.entries.pop_front()?;

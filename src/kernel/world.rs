@@ -46,7 +46,8 @@ impl World {
         }
     }
 
-    /// Lets the task wait for a wake-up a very short time without the cost of sleeping: true when it came.
+    /// Lets the task wait for a wake-up a very short time without the cost of sleeping: true when it came, and it is used
+    /// up then.
     pub(super) fn spin(&self, task: &Task) -> bool {
         match self {
             World::Real(w) => w.spin(task),

@@ -12,10 +12,10 @@ use super::throw::Thrown;
 
 /// The value that `catch (e)` binds. A thrown plain value stays what it is.
 pub fn caught_value(host: &Host, error: &mut Thrown, source: Option<&str>) -> Dynamic {
-    let (stack, inner_source) = frames_of(error, source.unwrap_or(""));
+    let (_, inner_source) = frames_of(error, source.unwrap_or(""));
     match innermost_mut(error) {
         EvalAltResult::ErrorRuntime(value, _) => value.clone(),
-        error => engine_error(host, error, &inner_source, &stack).into(),
+        error => engine_error(host, error, &inner_source).into(),
     }
 }
 
@@ -28,7 +28,7 @@ pub fn crossing_map(host: &Host, mut error: Thrown, source: Option<&str>) -> Map
             Some(map) => with_place(map, *position, &inner_source),
             None => thrown_plain(value, *position, &inner_source),
         },
-        error => engine_error(host, error, &inner_source, &stack),
+        error => engine_error(host, error, &inner_source),
     };
     if let Some(frame) = birth_frame(host) {
         stack.push(frame);
@@ -67,7 +67,7 @@ fn thrown_plain(value: &Dynamic, position: Position, source: &str) -> Map {
     with_place(map, position, source)
 }
 
-fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str, stack: &Array) -> Map {
+fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
     let position = error.take_position();
     let shown = format!("{error:?}");
     let mut kind = shown.split('(').next().unwrap_or("Error").to_string();
@@ -90,7 +90,9 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str, stack: &Ar
             map.insert("length".into(), int(*length));
             map.insert("index".into(), Dynamic::from(*index));
         }
-        EvalAltResult::ErrorStackOverflow(_) => message = format!("Stack overflow: {} calls deep", stack.len()),
+        EvalAltResult::ErrorStackOverflow(_) => {
+            message = format!("Stack overflow: calls nest more than {} deep", super::engine::MAX_CALLS)
+        }
         EvalAltResult::ErrorAssignmentToConstant(name, _) => {
             map.insert("variable".into(), name.as_str().into());
             // A handle that a closure captured is taken out of its variable, which is read-only for that reason.

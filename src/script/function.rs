@@ -2,10 +2,10 @@
 
 use rhai::{Array, Dynamic, FnPtr, GlobalRuntimeState, ImmutableString, NativeCallContext, Position};
 
-use super::capture;
 use super::host::host;
 use super::parcel::{detach, make_content_over};
 use super::throw::{Outcome, throw};
+use super::{capture, constants};
 use crate::kernel::Holder;
 
 /// A function with the place it was handed over at, which gives it its libraries and modules.
@@ -34,6 +34,7 @@ impl Callable {
         let function = function_in(ctx, argument, value)?;
         let function = detach(ctx, function.into(), holder)?;
         capture::check(ctx, &function)?;
+        constants::share(ctx.global_runtime_state());
         let mut global = ctx.global_runtime_state().clone();
         global.level = 0;
         let function = function.try_cast::<FnPtr>().expect("invariant: detach keeps the type");
@@ -50,8 +51,13 @@ impl Callable {
         self.global.source.as_deref()
     }
 
-    /// Makes what it captured over to another holder.
-    pub fn make_over(&mut self, holder: &Holder) {
+    /// The current task will run it: makes what it captured over to it.
+    pub fn move_here(&mut self) {
+        self.make_over(&Holder::current());
+        constants::own(&mut self.global);
+    }
+
+    fn make_over(&mut self, holder: &Holder) {
         self.function.iter_curry_mut().for_each(|captured| make_content_over(captured, holder));
     }
 

@@ -14,7 +14,7 @@ use super::host::{host, mark, run_in};
 use super::iterate::{Place, Stream};
 use super::parcel::Parcel;
 use super::progress::Progress;
-use super::tasks::{Job, conclude};
+use super::tasks::{Job, conclude, forget_task};
 use super::throw::{Outcome, call, throw};
 use crate::exec::Pool;
 use crate::kernel::{Enders, Holder, Stop, Waitable, current};
@@ -67,9 +67,9 @@ fn submit_chunk(
     let (host, core, mut function) = (host(), future.core().clone(), function.clone());
     let body = move || {
         run_in(&host, || {
-            function.make_over(&Holder::current());
+            function.move_here();
             let results: Outcome<Array> = chunk.into_iter().map(|args| function.call(args)).collect();
-            super::local::forget_task();
+            forget_task();
             conclude(results.map(Dynamic::from), &core, function.source())
         })
     };
@@ -338,7 +338,7 @@ fn initializer_job(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>) -
     Ok(Arc::new(move || {
         let (mut function, args) = (function.clone(), args.clone());
         run_in(&host, || {
-            function.make_over(&Holder::current());
+            function.move_here();
             match function.call(args) {
                 // Nobody asks for what an initializer returns.
                 Ok(_) => Done::Value(Parcel::plain(Dynamic::UNIT)),

@@ -95,7 +95,22 @@ fn simple_type(kind: &str) -> String {
         "FnPtr" => "function".into(),
         "Array" => "array".into(),
         "Map" => "map".into(),
-        other => other.rsplit("::").next().unwrap_or(other).to_string(),
+        other => own_type(other.rsplit("::").next().unwrap_or(other)).to_string(),
+    }
+}
+
+/// orch's own types: what the sources call them, and what scripts do.
+fn own_type(name: &str) -> &str {
+    match name {
+        "ExecutorHandle" => "ThreadPoolExecutor",
+        "PoolHandle" => "ThreadPool",
+        "GroupHandle" => "TaskGroup",
+        "ListHandle" => "SharedList",
+        "MapHandle" => "SharedMap",
+        "RwSide" => "RwLockSide",
+        "Stream" => "Iterator",
+        "LocalMap" => "Local",
+        name => name.strip_suffix("Handle").unwrap_or(name),
     }
 }
 

@@ -10,6 +10,7 @@ use rhai::{Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Po
 use super::host::host;
 use super::source::Source;
 use super::throw::{Outcome, Problem};
+use crate::kernel::object::held_outside;
 
 /// Finds modules beside the script; each is loaded once.
 #[derive(Default)]
@@ -110,7 +111,8 @@ fn compile(
     host().add_functions(&ast);
     let mut inner = Scope::new();
     std::mem::swap(scope, &mut inner);
-    let module = Module::eval_ast_as_new_raw(engine, scope, global, &ast);
+    // What a module defines is reached by all who import it, and by their threads.
+    let module = held_outside(|| Module::eval_ast_as_new_raw(engine, scope, global, &ast));
     std::mem::swap(scope, &mut inner);
     module.map(Into::into).map_err(in_module)
 }

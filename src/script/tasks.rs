@@ -32,7 +32,7 @@ impl Job {
     /// Runs it in the current task, whose holder takes over what the function captured and is given.
     fn call(mut self) -> Outcome<Dynamic> {
         let me = Holder::current();
-        self.function.make_over(&me);
+        self.function.move_here();
         self.args.iter_mut().for_each(|arg| make_content_over(arg, &me));
         let result = match &mut self.this {
             None => self.function.call(self.args),
@@ -41,9 +41,15 @@ impl Job {
                 self.function.call_on(this, self.args)
             }
         };
-        super::local::forget_task();
+        forget_task();
         result
     }
+}
+
+/// The current task is over: what it kept for itself goes.
+pub fn forget_task() {
+    super::local::forget_task();
+    super::constants::forget_task();
 }
 
 /// What became of a task whose function, from `source`, gave this.

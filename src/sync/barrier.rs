@@ -1,8 +1,8 @@
 //! A barrier for a fixed number of tasks, as Python's `threading.Barrier`.
 //!
 //! Invariants: tasks pass in whole groups of `parties` or not at all; in each group the indices are 0 to `parties - 1`,
-//! each once; one task (the last) runs the action before any of the group goes on; a task that gives up breaks the barrier
-//! for all of its group and for those to come, until `reset()`.
+//! each once; one task (the last) runs the action before any of the group goes on; a task that gives up before its group is
+//! complete breaks the barrier for all of its group and for those to come, until `reset()`; one whose time is up later passes.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -60,26 +60,35 @@ impl Barrier {
         action: impl FnOnce() -> Result<(), E>,
     ) -> Result<usize, E> {
         door::enter().map_err(Fault::from)?;
-        let mut op = Arrive { barrier: self.clone(), ticket: Ticket::default(), place: None };
-        match block(&mut op, limit) {
+        let mut op = Arrive { barrier: self.clone(), ticket: Ticket::default(), place: None, broke_it: false };
+        let outcome = match block(&mut op, limit) {
+            // Its group was complete before: it passes with the others when the action is done.
+            Err(Stop::TimedOut) if !op.broke_it => block(&mut op, None),
+            outcome => outcome,
+        };
+        match outcome {
             Ok(Passed::Member(index)) => Ok(index),
-            Ok(Passed::Last(index)) => self.act(index, action),
+            Ok(Passed::Last(group, index)) => self.act(&group, action).map(|()| index),
             Ok(Passed::Broken(why)) => Err(Fault::BrokenBarrier(why).into()),
             Err(Stop::TimedOut) => Err(Fault::BrokenBarrier("a wait timed out".into()).into()),
             Err(stop) => Err(Fault::from(stop).into()),
         }
     }
 
-    fn act<E: From<Fault>>(&self, index: usize, action: impl FnOnce() -> Result<(), E>) -> Result<usize, E> {
+    fn act<E: From<Fault>>(&self, group: &Group, action: impl FnOnce() -> Result<(), E>) -> Result<(), E> {
         let result = action();
         let mut state = self.state.lock();
         state.acting = false;
-        match &result {
-            Ok(()) => state.finish(Ok(())),
-            Err(_) => state.break_it("its action failed"),
-        }
         state.entrance.nudge_all();
-        result.map(|()| index)
+        // It may have been reset or aborted meanwhile: then the group is over, and this one goes the way of the others.
+        let over = group.outcome.lock().clone();
+        match (&result, over) {
+            (Ok(()), None) => state.finish(Ok(())),
+            (Err(_), None) => state.break_it("its action failed"),
+            (Ok(()), Some(Err(why))) => return Err(Fault::BrokenBarrier(why).into()),
+            (_, Some(_)) => {}
+        }
+        result
     }
 
     /// Breaks it for those who wait and makes it as new for those to come.
@@ -127,8 +136,14 @@ impl State {
     }
 
     fn break_it(&mut self, why: &str) {
-        self.broken = Some(why.to_string());
         self.finish(Err(why.to_string()));
+        self.break_next(why);
+    }
+
+    /// Breaks it for those to come, and not for a group that is complete.
+    fn break_next(&mut self, why: &str) {
+        self.broken = Some(why.to_string());
+        self.entrance.nudge_all();
     }
 }
 
@@ -144,7 +159,7 @@ impl Waitable for Barrier {
 
 enum Passed {
     Member(usize),
-    Last(usize),
+    Last(Arc<Group>, usize),
     Broken(String),
 }
 
@@ -154,6 +169,8 @@ struct Arrive {
     ticket: Ticket,
     /// The group it belongs to and its index there, once it is through the entrance.
     place: Option<(Arc<Group>, usize)>,
+    /// It gave up before its group was complete.
+    broke_it: bool,
 }
 
 impl Arrive {
@@ -173,7 +190,7 @@ impl Arrive {
         self.place = Some((state.group.clone(), index));
         if state.arrived == self.barrier.parties {
             state.acting = true;
-            return Poll::Ready(Passed::Last(index));
+            return Poll::Ready(Passed::Last(state.group.clone(), index));
         }
         state.waiters.enlist(&mut self.ticket, waker, ());
         Poll::Pending
@@ -190,7 +207,10 @@ impl Operation for Arrive {
             return self.enter(&mut state, waker);
         };
         match &*group.outcome.lock() {
-            None => Poll::Pending,
+            None => {
+                state.waiters.enlist(&mut self.ticket, waker, ());
+                Poll::Pending
+            }
             Some(Ok(())) => Poll::Ready(Passed::Member(*index)),
             Some(Err(why)) => Poll::Ready(Passed::Broken(why.clone())),
         }
@@ -198,14 +218,21 @@ impl Operation for Arrive {
 
     fn abandon(&mut self) {
         let mut state = self.barrier.state.lock();
+        let why = "one of its tasks gave up";
         match &self.place {
-            None => drop(state.entrance.remove(&mut self.ticket)),
-            // While the action runs the group is complete and cannot be broken by one who is late.
-            Some((group, _)) if group.outcome.lock().is_none() && !state.acting => {
-                state.waiters.remove(&mut self.ticket);
-                state.break_it("one of its tasks gave up");
+            None => {
+                state.entrance.remove(&mut self.ticket);
+                state.break_next(why);
+                self.broke_it = true;
             }
-            Some(_) => {}
+            Some((group, _)) => {
+                state.waiters.remove(&mut self.ticket);
+                // While the action runs the group is complete and cannot be broken by one who is late.
+                if group.outcome.lock().is_none() && !state.acting {
+                    state.break_it(why);
+                    self.broke_it = true;
+                }
+            }
         }
     }
 

@@ -45,8 +45,13 @@ impl<T: Send + 'static> Cell<T> {
     /// [`Fault::Stopped`] while it waits for an update of another task to end.
     pub fn write<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R, Fault> {
         door::point();
-        let Some(gate) = self.gate.get().filter(|gate| gate.owner().is_some()) else {
-            return Ok(change(&mut self.value.lock()));
+        let gate = {
+            // The gate is looked at under the value's own lock: an update that begins after that sees this change.
+            let mut value = self.value.lock();
+            match self.gate.get().filter(|gate| gate.owner().is_some()) {
+                None => return Ok(change(&mut value)),
+                Some(gate) => gate,
+            }
         };
         self.through(gate, || Ok(change(&mut self.value.lock())))
     }

@@ -2,7 +2,8 @@
 //!
 //! Invariants: a task waits and notifies only while it owns the lock; it is enlisted before it lets go of the lock, so no
 //! notification between the two is lost; `notify(n)` lets the `n` that wait longest go on, and nobody goes on unasked
-//! (there are no spurious wake-ups); a waiter owns the lock again when the call returns, however it returns.
+//! (there are no spurious wake-ups); a waiter owns the lock again when the call returns, however it returns, unless nobody
+//! could ever give it back.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -51,7 +52,15 @@ impl Condition {
         if outcome.is_err() {
             op.abandon();
         }
-        self.lock().take_back(depth)?;
+        if let Err(fault) = self.lock().take_back(depth) {
+            // That goes first; a cancellation or a signal is told by the next call.
+            match outcome {
+                Err(Stop::Cancelled) => task.cancel(),
+                Err(Stop::Interrupted(signal)) => task.interrupt(signal),
+                _ => {}
+            }
+            return Err(fault);
+        }
         match outcome {
             Ok(()) => Ok(true),
             Err(Stop::TimedOut) => Ok(false),

@@ -34,6 +34,13 @@ pub enum Stage {
     Cancelled,
 }
 
+impl Stage {
+    /// True for the last two.
+    pub fn is_over(self) -> bool {
+        matches!(self, Stage::Done | Stage::Cancelled)
+    }
+}
+
 struct State<T> {
     stage: Stage,
     result: Option<T>,
@@ -93,8 +100,7 @@ impl<T: Send + 'static> Future<T> {
     fn settle(self: &Arc<Self>, stage: Stage, result: Option<T>) -> bool {
         let callbacks = {
             let mut state = self.state.lock();
-            let over = matches!(state.stage, Stage::Done | Stage::Cancelled);
-            if over || (stage == Stage::Cancelled && state.stage != Stage::Pending) {
+            if state.stage.is_over() || (stage == Stage::Cancelled && state.stage != Stage::Pending) {
                 return state.stage == stage;
             }
             state.stage = stage;
@@ -127,14 +133,14 @@ impl<T: Send + 'static> Future<T> {
 
     /// True when it is done or cancelled.
     pub fn is_over(&self) -> bool {
-        matches!(self.stage(), Stage::Done | Stage::Cancelled)
+        self.stage().is_over()
     }
 
     /// Calls `callback` when it is over, in the task that brings that about; at once if it is over already.
     pub fn when_over(self: &Arc<Self>, callback: impl FnOnce(&Arc<Future<T>>) + Send + 'static) {
         {
             let mut state = self.state.lock();
-            if !matches!(state.stage, Stage::Done | Stage::Cancelled) {
+            if !state.stage.is_over() {
                 state.callbacks.push(Box::new(callback));
                 return;
             }
@@ -227,7 +233,7 @@ impl<T: Send + 'static> Operation for WaitOver<T> {
 
     fn poll(&mut self, waker: &Waker) -> Poll<()> {
         let mut state = self.future.state.lock();
-        if matches!(state.stage, Stage::Done | Stage::Cancelled) {
+        if state.stage.is_over() {
             return Poll::Ready(());
         }
         state.waiters.enlist(&mut self.ticket, waker, ());
@@ -249,8 +255,19 @@ impl<T: Send + 'static> Operation for WaitOver<T> {
 
 #[derive(Default)]
 struct Finished {
+    /// How many are over, those included that `next` has given out.
+    total: usize,
     order: VecDeque<usize>,
     waiters: WaitQueue,
+}
+
+impl Finished {
+    /// Two may end before the first waiter runs; it then passes the wake-up on.
+    fn wake_next(&self) {
+        if !self.order.is_empty() {
+            self.waiters.nudge();
+        }
+    }
 }
 
 /// Futures in the order in which they end. Waiting for the next one costs the same however many there are.
@@ -270,8 +287,9 @@ impl<T: Send + 'static> Completions<T> {
             future.when_over(move |_| {
                 if let Some(set) = set.upgrade() {
                     let mut finished = set.finished.lock();
+                    finished.total += 1;
                     finished.order.push_back(index);
-                    finished.waiters.nudge();
+                    finished.wake_next();
                 }
             });
         }
@@ -295,8 +313,18 @@ impl<T: Send + 'static> Waitable for Completions<T> {
     }
 
     fn enders(&self) -> Enders {
-        let open = self.futures.iter().filter(|f| f.state.try_lock().is_none_or(|s| s.result.is_none()));
-        Enders::AnyOf(open.map(|f| f.clone() as Arc<dyn Waitable>).collect())
+        let open = |f: &&Arc<Future<T>>| {
+            let over = f.state.try_lock().map(|s| s.stage.is_over());
+            over != Some(true)
+        };
+        let open: Vec<_> = self.futures.iter().filter(open).collect();
+        match self.finished.try_lock() {
+            // Else one is over and whoever ended it has yet to say so here.
+            Some(finished) if finished.total + open.len() == self.futures.len() => {
+                Enders::AnyOf(open.into_iter().map(|f| f.clone() as Arc<dyn Waitable>).collect())
+            }
+            _ => Enders::Somebody,
+        }
     }
 }
 
@@ -313,6 +341,7 @@ impl<T: Send + 'static> Operation for NextOver<T> {
         let mut finished = self.set.finished.lock();
         if let Some(index) = finished.order.pop_front() {
             finished.waiters.remove(&mut self.ticket);
+            finished.wake_next();
             return Poll::Ready(index);
         }
         finished.waiters.enlist(&mut self.ticket, waker, ());
@@ -320,7 +349,9 @@ impl<T: Send + 'static> Operation for NextOver<T> {
     }
 
     fn abandon(&mut self) {
-        self.set.finished.lock().waiters.remove(&mut self.ticket);
+        let mut finished = self.set.finished.lock();
+        finished.waiters.remove(&mut self.ticket);
+        finished.wake_next();
     }
 
     fn target(&self) -> Arc<dyn Waitable> {

@@ -72,8 +72,7 @@ impl Lock {
         if with_current(|task| self.take_free(task) || self.take_again(task)) {
             return self.taken();
         }
-        block(&mut Acquire::new(self), limit)?;
-        self.taken()
+        block(&mut Acquire::new(self), limit)?
     }
 
     /// Takes it if that is possible at once.
@@ -81,7 +80,7 @@ impl Lock {
     /// # Errors
     /// [`Fault::Abandoned`], and then the caller owns it all the same.
     pub fn try_acquire(self: &Arc<Self>) -> Result<bool, Fault> {
-        door::point();
+        door::query();
         let taken = with_current(|task| {
             self.take_free(task) || self.take_again(task) || self.take_slowly(task, &mut Ticket::default())
         });
@@ -149,11 +148,12 @@ impl Lock {
     /// # Errors
     /// As [`Lock::acquire`], for the end of the program and deadlocks only.
     pub(super) fn take_back(self: &Arc<Self>, depth: u32) -> Result<(), Fault> {
-        if !with_current(|task| self.take_free(task)) {
-            door::block_through(&mut Acquire::new(self))?;
-        }
+        let taken = match with_current(|task| self.take_free(task)) {
+            true => self.taken(),
+            false => door::block_through(&mut Acquire::new(self))?,
+        };
         self.depth.store(depth, Ordering::Relaxed);
-        self.taken()
+        taken
     }
 
     /// An operation that takes it, for [`super::select`].
@@ -265,7 +265,8 @@ impl Waitable for Lock {
     fn state(&self) -> String {
         let waiting = self.waiters.try_lock().map_or(0, |w| w.len());
         match (self.owner(), waiting) {
-            (None, _) => "free".into(),
+            (None, 0) => "free".into(),
+            (None, n) => format!("free, {n} waiting"),
             (Some(_), 0) => "locked".into(),
             (Some(_), n) => format!("locked, {n} waiting"),
         }
@@ -285,13 +286,13 @@ impl Acquire {
 }
 
 impl Operation for Acquire {
-    type Output = ();
+    type Output = Result<(), Fault>;
 
-    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let lock = &self.lock;
         with_current(|task| {
             if lock.take_again(task) {
-                return Poll::Ready(());
+                return Poll::Ready(Ok(()));
             }
             let mut waiters = lock.waiters.lock();
             if !self.ticket.is_enlisted() {
@@ -302,7 +303,7 @@ impl Operation for Acquire {
                 waiters.was_overtaken(&self.ticket);
             }
             match lock.take_from(&mut waiters, task, &mut self.ticket) {
-                true => Poll::Ready(()),
+                true => Poll::Ready(lock.taken()),
                 false => Poll::Pending,
             }
         })

@@ -201,7 +201,7 @@ impl<T: Send + 'static> Queue<T> {
     /// # Errors
     /// [`Fault::Closed`], [`Fault::Incomparable`].
     pub fn try_put(&self, item: T) -> Result<bool, Fault> {
-        door::point();
+        door::query();
         let mut item = Some(item);
         if !self.putters.open_to_newcomers() {
             return if self.is_closed() { Err(Fault::Closed(self.core.label())) } else { Ok(false) };
@@ -289,14 +289,18 @@ impl<T: Send + 'static> Queue<T> {
     /// [`Fault::DoneTooOften`].
     pub fn task_done(&self) -> Result<(), Fault> {
         door::point();
-        let before = self
-            .unfinished
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1))
-            .map_err(|_| Fault::DoneTooOften(self.core.label()))?;
-        if before == 1 {
+        match self.one_less_unfinished() {
+            true => Ok(()),
+            false => Err(Fault::DoneTooOften(self.core.label())),
+        }
+    }
+
+    fn one_less_unfinished(&self) -> bool {
+        let before = self.unfinished.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+        if before == Ok(1) {
             self.joiners.lock().grant_all();
         }
-        Ok(())
+        before.is_ok()
     }
 
     /// Waits until all items that were put have been dealt with, at most `limit`.
@@ -326,7 +330,8 @@ impl<T: Send + 'static> Queue<T> {
         self.unfinished.fetch_add(1, Ordering::AcqRel);
         if let Err(fault) = self.store.push(item) {
             self.word.fetch_sub(ONE, Ordering::SeqCst);
-            self.unfinished.fetch_sub(1, Ordering::AcqRel);
+            // It counted for a moment, and somebody may have begun to join meanwhile.
+            self.one_less_unfinished();
             self.putters.nudge();
             return Err(fault);
         }
@@ -418,7 +423,11 @@ impl<T: Send + 'static> Operation for Put<T> {
 
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let Put { queue, ticket, item } = self;
-        let more = || queue.maxsize.is_none_or(|max| queue.word.load(Ordering::SeqCst) / ONE < max);
+        let more = || {
+            let word = queue.word.load(Ordering::SeqCst);
+            // On a closed queue the next one succeeds too: it is told.
+            word & CLOSED != 0 || queue.maxsize.is_none_or(|max| word / ONE < max)
+        };
         queue.putters.poll(ticket, waker, || queue.try_push(item), more)
     }
 

@@ -59,8 +59,7 @@ impl RwLock {
     /// [`Fault::Stopped`]; [`Fault::Abandoned`], and then the caller holds it all the same.
     pub fn acquire(self: &Arc<Self>, side: Side, limit: Option<Duration>) -> Result<(), Fault> {
         door::enter()?;
-        block(&mut self.acquiring(side), limit)?;
-        self.taken()
+        block(&mut self.acquiring(side), limit)?
     }
 
     /// Takes one side if that is possible at once.
@@ -68,7 +67,7 @@ impl RwLock {
     /// # Errors
     /// [`Fault::Abandoned`], and then the caller holds it all the same.
     pub fn try_acquire(&self, side: Side) -> Result<bool, Fault> {
-        door::point();
+        door::query();
         let taken = with_current(|task| {
             let mut state = self.state.lock();
             let again = state.again(side, task.id());
@@ -173,6 +172,10 @@ impl State {
         }
     }
 
+    fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.readers.iter().chain(&self.writer)
+    }
+
     fn serve(&mut self, core: &ObjectCore) {
         while let Some(&(side, task, site)) = self.waiters.front() {
             if !self.admits(side) {
@@ -202,7 +205,7 @@ impl Waitable for RwLock {
     fn enders(&self) -> Enders {
         match self.state.try_lock() {
             None => Enders::Somebody,
-            Some(state) => Enders::AllOf(state.readers.iter().chain(&state.writer).map(|h| h.task).collect()),
+            Some(state) => Enders::AllOf(state.holds().map(|h| h.task).collect()),
         }
     }
 
@@ -210,7 +213,7 @@ impl Waitable for RwLock {
         let Some(state) = self.state.try_lock() else {
             return Vec::new();
         };
-        state.readers.iter().chain(&state.writer).map(|h| (h.task, h.site)).collect()
+        state.holds().map(|h| (h.task, h.site)).collect()
     }
 
     fn owner_ended(&self, task: TaskId) {
@@ -225,6 +228,40 @@ impl Waitable for RwLock {
         };
         let writing = if state.writer.is_some() { "writing" } else { "not writing" };
         format!("{} reading, {writing}, {} waiting", state.readers.len(), state.waiters.len())
+    }
+}
+
+/// The lock as one waiter sees it. A reader that waits while others read stands behind a writer, and that one may give up:
+/// then it matters no more what the others do.
+struct Place {
+    lock: Arc<RwLock>,
+    side: Side,
+    task: TaskId,
+}
+
+impl Waitable for Place {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.lock.core
+    }
+
+    fn enders(&self) -> Enders {
+        match self.lock.state.try_lock() {
+            None => Enders::Somebody,
+            Some(state) if self.side == Side::Read && state.writer.is_none() => {
+                let before = state.waiters.tags().take_while(|w| w.1 != self.task);
+                let writers = before.filter(|w| w.0 == Side::Write);
+                Enders::AllOf(writers.map(|w| w.1).collect())
+            }
+            Some(state) => Enders::AllOf(state.holds().map(|h| h.task).collect()),
+        }
+    }
+
+    fn owners(&self) -> Vec<(TaskId, Site)> {
+        self.lock.owners()
+    }
+
+    fn state(&self) -> String {
+        Waitable::state(&*self.lock)
     }
 }
 
@@ -247,16 +284,17 @@ impl TakeSide {
 }
 
 impl Operation for TakeSide {
-    type Output = ();
+    type Output = Result<(), Fault>;
 
-    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let lock = self.lock.clone();
         let mut state = lock.state.lock();
         let again = !self.ticket.is_enlisted() && with_current(|task| self.begin(&mut state, task, waker));
-        match again || state.waiters.granted(&self.ticket) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
+        if !again && !state.waiters.granted(&self.ticket) {
+            return Poll::Pending;
         }
+        drop(state);
+        Poll::Ready(lock.taken())
     }
 
     fn abandon(&mut self) {
@@ -272,7 +310,7 @@ impl Operation for TakeSide {
     }
 
     fn target(&self) -> Arc<dyn Waitable> {
-        self.lock.clone()
+        Arc::new(Place { lock: self.lock.clone(), side: self.side, task: with_current(|task| task.id()) })
     }
 
     fn verb(&self) -> &'static str {

@@ -152,7 +152,7 @@ fn wait_for_futures(
 pub fn run_callback(host: &Arc<Host>, function: &Callable, argument: Dynamic) {
     run_in(host, || {
         let mut function = function.clone();
-        function.make_over(&Holder::current());
+        function.move_here();
         if let Err(error) = function.call([argument]) {
             // Dropped unasked: it is told at once.
             drop(crate::script::failure::Failure::of(error, function.source()));

@@ -16,8 +16,10 @@ use crate::sync::select::{Arm, Mapped, Select};
 enum Ready {
     /// An item of a queue.
     Item(Result<Parcel, Fault>),
-    /// A lock or a permit that is held now, or an event that is set.
+    /// A permit that is held now, or an event that is set.
     Held,
+    /// A lock that is held now, if need be with a word about its last owner.
+    Owned(Result<(), Fault>),
     /// The result is there.
     Over,
 }
@@ -33,13 +35,13 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
         return Ok(Box::new(Mapped::new(event.waiting(), held)));
     }
     if let Some(lock) = value.clone().try_cast::<Lock>() {
-        return Ok(Box::new(Mapped::new(lock.acquiring(), held)));
+        return Ok(Box::new(Mapped::new(lock.acquiring(), Ready::Owned)));
     }
     if let Some(semaphore) = value.clone().try_cast::<Semaphore>() {
         return Ok(Box::new(Mapped::new(semaphore.acquiring(), held)));
     }
     if let Some(side) = value.clone().try_cast::<RwSide>() {
-        return Ok(Box::new(Mapped::new(side.lock.acquiring(side.side), held)));
+        return Ok(Box::new(Mapped::new(side.lock.acquiring(side.side), Ready::Owned)));
     }
     if let Some(future) = value.clone().try_cast::<Future>() {
         return Ok(Box::new(Mapped::new(future.waiting(), |()| Ready::Over)));
@@ -66,6 +68,7 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
     let value = match ready {
         Ready::Item(item) => item.map(Parcel::unpack).map_err(|fault| fault.into_thrown(ctx, None))?,
         Ready::Held => true.into(),
+        Ready::Owned(taken) => taken.map(|()| true.into()).map_err(|fault| fault.into_thrown(ctx, None))?,
         Ready::Over => result(ctx, &source)?,
     };
     let index = Dynamic::from(i64::try_from(index).unwrap_or(i64::MAX));

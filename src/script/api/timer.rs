@@ -28,7 +28,7 @@ fn make(ctx: &NativeCallContext, secs: &Dynamic, f: Dynamic, repeat: bool) -> Ou
     let body = move || {
         run_in(&host, || {
             if !std::mem::replace(&mut own, true) {
-                function.make_over(&Holder::current());
+                function.move_here();
             }
             let thread = crate::exec::Thread::<Done>::of(&current());
             let core = thread.map_or_else(|| crate::kernel::ObjectCore::new("Timer"), |t| t.core().clone());
