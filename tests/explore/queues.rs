@@ -336,6 +336,26 @@ fn an_item_that_does_not_compare_leaves_no_trace() {
 }
 
 #[test]
+fn an_item_that_does_not_compare_after_a_wait_lets_the_next_in() {
+    all(|| {
+        let queue = priority(Some(2));
+        queue.put(1, None).unwrap();
+        queue.put(2, None).unwrap();
+        let putters = [10, 3].map(|item| {
+            let putter = spawn(|me| {
+                let queue = queue.to(me);
+                move || queue.put(item, None).is_ok()
+            });
+            sleep(ms(1)).unwrap(); // it waits
+            putter
+        });
+        assert_eq!(queue.get(None).unwrap(), 1);
+        assert_eq!(join_all(putters), [false, true]);
+        assert_eq!(queue.state(), "2 items");
+    });
+}
+
+#[test]
 fn trying_waits_for_nothing() {
     all(|| {
         let queue = fifo(Some(1));
