@@ -175,9 +175,9 @@ fn refusal(ctx: &NativeCallContext, name: &str, value: &Dynamic, finding: &Findi
     let instead = if is_handle(&value) {
         format!("it is shared as it is: change what it holds, as with {name}.value = …, or wrap it: Value({name})")
     } else if inside && value.is_array() {
-        format!("share it, before the closure: let {name} = SharedList({name})")
+        format!("share it, before the closure: let {name} = SharedList({name}), or Value({name})")
     } else if inside && value.is_map() {
-        format!("share it, before the closure: let {name} = SharedMap({name})")
+        format!("share it, before the closure: let {name} = SharedMap({name}), or Value({name})")
     } else {
         format!("share it, before the closure: let {name} = Value({name}), and use {name}.value")
     };
