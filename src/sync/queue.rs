@@ -2,7 +2,7 @@
 //!
 //! Invariants: what was put comes out once, or is still there; never more than `maxsize` items are in it; a put that
 //! succeeded comes before the close, so `Closed` from a get means that nothing is left; a waiter is overtaken by
-//! newcomers at most once.
+//! newcomers at most once; nobody holds the locks of both sides, so they need no order.
 //!
 //! The items of a FIFO queue lie in a crossbeam channel. `word` counts the items that are in or on their way in, and has
 //! the bit that says "closed", so that both change together.
@@ -187,6 +187,7 @@ impl<T: Send + 'static> Queue<T> {
         if self.putters.open_to_newcomers()
             && let Some(result) = self.try_push(&mut item)
         {
+            self.after_put(&result);
             return result;
         }
         match block(&mut Put { queue: self.clone(), ticket: Ticket::default(), item }, limit) {
@@ -206,7 +207,11 @@ impl<T: Send + 'static> Queue<T> {
         if !self.putters.open_to_newcomers() {
             return if self.is_closed() { Err(Fault::Closed(self.core.label())) } else { Ok(false) };
         }
-        self.try_push(&mut item).map_or(Ok(false), |result| result.map(|()| true))
+        let Some(result) = self.try_push(&mut item) else {
+            return Ok(false);
+        };
+        self.after_put(&result);
+        result.map(|()| true)
     }
 
     /// Takes the next item, waiting at most `limit`.
@@ -218,6 +223,7 @@ impl<T: Send + 'static> Queue<T> {
         if self.getters.open_to_newcomers()
             && let Some(result) = self.try_pop()
         {
+            self.after_get(&result);
             return result;
         }
         match block(&mut self.getting(), limit) {
@@ -234,7 +240,9 @@ impl<T: Send + 'static> Queue<T> {
     pub fn try_get(&self) -> Result<T, Fault> {
         door::query();
         let found = if self.getters.open_to_newcomers() { self.try_pop() } else { None };
-        found.unwrap_or_else(|| Err(Fault::Empty(self.core.label())))
+        let result = found.unwrap_or_else(|| Err(Fault::Empty(self.core.label())));
+        self.after_get(&result);
+        result
     }
 
     /// An operation that takes the next item.
@@ -306,7 +314,24 @@ impl<T: Send + 'static> Queue<T> {
         Ok(block(&mut Join { queue: self.clone(), ticket: Ticket::default() }, limit)?)
     }
 
-    /// `None` when there is no room.
+    /// Tells those who can go on after a put. Not to be called with a side locked: each side tells the other.
+    fn after_put(&self, result: &Result<(), Fault>) {
+        match result {
+            Ok(()) => self.getters.nudge(),
+            // It took up room for a moment.
+            Err(Fault::Incomparable(_)) => self.putters.nudge(),
+            Err(_) => {}
+        }
+    }
+
+    /// The same after a get.
+    fn after_get(&self, result: &Result<T, Fault>) {
+        if result.is_ok() && self.maxsize.is_some() {
+            self.putters.nudge();
+        }
+    }
+
+    /// `None` when there is no room. [`Queue::after_put`] must follow.
     fn try_push(&self, item: &mut Option<T>) -> Option<Result<(), Fault>> {
         let max = self.maxsize.unwrap_or(usize::MAX / ONE);
         let reserved = self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
@@ -326,22 +351,17 @@ impl<T: Send + 'static> Queue<T> {
             self.word.fetch_sub(ONE, Ordering::SeqCst);
             // It counted for a moment, and somebody may have begun to join meanwhile.
             self.one_less_unfinished();
-            self.putters.nudge();
             return Err(fault);
         }
-        self.getters.nudge();
         self.tell(|task, object| Event::Put { task, object, size });
         Ok(())
     }
 
-    /// `None` when there is nothing to take.
+    /// `None` when there is nothing to take. [`Queue::after_get`] must follow.
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
             if let Some(item) = self.store.pop() {
                 let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
-                if self.maxsize.is_some() {
-                    self.putters.nudge();
-                }
                 self.tell(|task, object| Event::Got { task, object, size });
                 return Some(Ok(item));
             }
@@ -388,7 +408,11 @@ impl<T: Send + 'static> Operation for Get<T> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let queue = &self.queue;
         let more = || queue.word.load(Ordering::SeqCst) != 0;
-        queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more)
+        let polled = queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more);
+        if let Poll::Ready(result) = &polled {
+            queue.after_get(result);
+        }
+        polled
     }
 
     fn abandon(&mut self) {
@@ -422,7 +446,11 @@ impl<T: Send + 'static> Operation for Put<T> {
             // On a closed queue the next one succeeds too: it is told.
             word & CLOSED != 0 || queue.maxsize.is_none_or(|max| word / ONE < max)
         };
-        queue.putters.poll(ticket, waker, || queue.try_push(item), more)
+        let polled = queue.putters.poll(ticket, waker, || queue.try_push(item), more);
+        if let Poll::Ready(result) = &polled {
+            queue.after_put(result);
+        }
+        polled
     }
 
     fn abandon(&mut self) {
