@@ -90,6 +90,7 @@ impl Iterator for Stream {
 /// Registers streams as something `for` runs over.
 pub fn register(engine: &mut Engine, module: &mut Module) {
     engine.register_type_with_name::<Stream>("Iterator");
+    engine.register_type_with_name::<super::local::Local>("Local");
     module.set_iterator_result::<Stream, Dynamic>();
 }
 
