@@ -54,8 +54,9 @@ const KINDS: &[&str] = &[
     "AssertionError",
     // What a script's own function does.
     "Thrown",
-    // Rhai's own: a sum that is too large, a property that takes no such value.
+    // Rhai's own: a sum that is too large, an index or a property that takes no such value.
     "ErrorArithmetic",
+    "ErrorIndexingType",
     "ErrorDotExpr",
 ];
 

@@ -90,7 +90,6 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
             map.insert("length".into(), int(*length));
             map.insert("index".into(), Dynamic::from(*index));
         }
-        EvalAltResult::ErrorIndexingType(..) => kind = "TypeError".into(),
         EvalAltResult::ErrorStackOverflow(_) => {
             message = format!("Stack overflow: calls nest more than {} deep", super::engine::MAX_CALLS)
         }
