@@ -13,7 +13,7 @@ fn handed_over(place: &str, body: &str) -> String {
     let call = place.replace("BODY", &format!("{{\n    let before = 1;\n    {body}\n}}"));
     sim(&format!(
         "{VARIABLES}\ntry {{ {call}; print(\"accepted\"); }} catch (e) {{\n    print(`${{e.kind}} ${{e.variable}} ${{e.assigned_at}}`);\n    \
-         let words = `let ${{e.variable}} = Value(${{e.variable}})`;\n    \
+         let words = `Value(${{e.variable}})`;\n    \
          assert(e.message.contains(words) && e.message.contains(`line ${{e.assigned_at}}`), e.message);\n}}"
     ))
 }

@@ -117,7 +117,7 @@ fn check_closure(ctx: &NativeCallContext, function: &FnPtr) -> Outcome<()> {
     let findings = findings(ctx, &definition);
     for (name, value) in definition.params.iter().zip(function.curry()) {
         if let Some(finding) = findings.iter().find(|f| f.name == name.as_str() && f.is_lost(value)) {
-            return Err(refusal(ctx, name, finding));
+            return Err(refusal(ctx, name, value, finding));
         }
     }
     Ok(())
@@ -164,16 +164,26 @@ fn is_shared_by_tasks(value: &Dynamic) -> bool {
     is_handle(value) || value.is::<Local>()
 }
 
-fn refusal(ctx: &NativeCallContext, name: &str, finding: &Finding) -> super::throw::Thrown {
+fn refusal(ctx: &NativeCallContext, name: &str, value: &Dynamic, finding: &Finding) -> super::throw::Thrown {
     let line = finding.position.line().unwrap_or(0);
     let what = match finding.write {
         Write::Whole => "assigns to",
         Write::Inside { .. } => "changes",
     };
+    let value = value.flatten_clone();
+    let inside = matches!(finding.write, Write::Inside { .. });
+    let instead = if is_handle(&value) {
+        format!("it is shared as it is: change what it holds, as with {name}.value = …, or wrap it: Value({name})")
+    } else if inside && value.is_array() {
+        format!("share it, before the closure: let {name} = SharedList({name}), or Value({name})")
+    } else if inside && value.is_map() {
+        format!("share it, before the closure: let {name} = SharedMap({name}), or Value({name})")
+    } else {
+        format!("share it, before the closure: let {name} = Value({name}), and use {name}.value")
+    };
     let message = format!(
         "this closure {what} {name:?} (line {line}), which it captured: it will run with a copy, and the change would \
-         be lost; make it a handle before the closure: let {name} = Value({name}), and use {name}.value, or \
-         SharedList, SharedMap"
+         be lost; {instead}"
     );
     Problem::new(ctx, "CaptureError", message)
         .with("variable", name.to_string())
