@@ -64,8 +64,7 @@ fn its_examples_of_eval_and_doc_work() {
 fn its_links_lead_somewhere() {
     let page = readme();
     let targets = page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
-    let missing: Vec<&str> =
-        targets.filter(|t| !t.starts_with("http")).filter(|t| !top().join(t).exists()).collect();
+    let missing: Vec<&str> = targets.filter(|t| !t.starts_with("http")).filter(|t| !top().join(t).exists()).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

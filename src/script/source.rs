@@ -730,7 +730,7 @@ mod tests {
             let source = Source::prepare(&piece.repeat(depth));
             assert!(source.rewritten().len() >= piece.len() * depth);
         }
-        let closed = "a.b[".repeat(depth) + &"].get()".repeat(depth);
+        let closed = ["a.b[".repeat(depth), "].get()".repeat(depth)].concat();
         let source = Source::prepare(&closed);
         assert_eq!(source.rewritten().matches(AT).count(), depth);
     }
