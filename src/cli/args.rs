@@ -176,7 +176,9 @@ fn script_position(words: &[OsString]) -> Option<usize> {
     None
 }
 
-/// Prints completions for a shell.
-pub fn completions(shell: clap_complete::Shell) {
-    clap_complete::generate(shell, &mut Cli::command(), "orch", &mut std::io::stdout());
+/// Completions for a shell.
+pub fn completions(shell: clap_complete::Shell) -> String {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "orch", &mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }

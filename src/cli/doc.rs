@@ -28,7 +28,7 @@ pub fn show(options: &DocOptions) -> i32 {
 }
 
 /// A reader that has seen enough and goes away is no error.
-fn write_out(text: &str) -> i32 {
+pub fn write_out(text: &str) -> i32 {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             eprintln!("error: cannot write: {error}");

@@ -19,9 +19,6 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
         Command::Run(options) => run::file(&options, script_args),
         Command::Eval(options) => run::code(&options),
         Command::Doc(options) => doc::show(&options),
-        Command::Completions { shell } => {
-            args::completions(shell);
-            0
-        }
+        Command::Completions { shell } => doc::write_out(&args::completions(shell)),
     }
 }

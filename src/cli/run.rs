@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::args::{EvalOptions, RunOptions, WorldOptions};
 use super::terminal::Terminal;
 use crate::kernel::lull::wait_for_others;
-use crate::kernel::task::alert;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
 use crate::script::{Host, run};
@@ -46,6 +45,10 @@ fn read(path: &Path) -> Result<String, String> {
         std::io::ErrorKind::NotFound => format!("there is no script {}", path.display()),
         _ => format!("cannot read {}: {error}", path.display()),
     })?;
+    // Some editors begin a file with a mark that is no part of the text.
+    if bytes.starts_with("\u{feff}".as_bytes()) {
+        bytes.drain(..3);
+    }
     String::from_utf8(bytes).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
         format!("{} is not valid UTF-8 (line {line})", path.display())
@@ -63,13 +66,8 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
             return 1;
         }
     };
-    let (clocked, timed) = (kernel.clone(), host.clone());
-    let first = move || {
-        if let Err(error) = end_after(&clocked, until) {
-            timed.say(&format!("error: --until cannot be kept: {error}\n"));
-        }
-    };
-    let started = watch_signals(&host).and_then(|()| run::start(&host, ast, show, first));
+    let clock = kernel.clone();
+    let started = watch_signals(&host).and_then(|()| run::start(&host, ast, show, move || end_after(&clock, until)));
     if let Err(error) = started {
         host.say(&format!("error: cannot start: {error}\n"));
         return 1;
@@ -95,9 +93,10 @@ fn end_after(kernel: &Arc<Kernel>, seconds: Option<f64>) -> std::io::Result<()> 
             return;
         }
         let (main, others): (Vec<_>, Vec<_>) = kernel.tasks().into_iter().partition(|t| t.role() == Role::Main);
-        others.iter().filter(|t| t.role() == Role::Thread).for_each(|t| t.alert(alert::ENDED));
+        let threads: Vec<_> = others.into_iter().filter(|t| t.role() == Role::Thread).collect();
+        kernel.end(&threads);
         // Whoever does not end in time is cut off.
         let _in_time: Result<(), Stop> = wait_for_others(Some(GRACE));
-        main.iter().for_each(|t| t.alert(alert::ENDED));
+        kernel.end(&main);
     })
 }

@@ -232,6 +232,8 @@ impl Graph {
             .map(|task| {
                 let (number, parked) = task.wait_state();
                 let wait = task.waiting().filter(|wait| wait.deadline.is_none());
+                // One that has been told to stop is about to be woken.
+                let parked = parked && wait.as_ref().is_none_or(|wait| task.alerts() & wait.hears == 0);
                 unsettled |= wait.is_some() && !parked;
                 wait.filter(|_| parked).map(|wait| (wait, number))
             })

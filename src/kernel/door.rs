@@ -108,6 +108,7 @@ fn run<O: Operation>(
         since,
         deadline,
         idle: op.is_idle(),
+        hears: if interruptible { alert::WHILE_RUNNING } else { alert::ENDED },
         order: 0,
     });
     let outcome = loop {
@@ -121,7 +122,11 @@ fn run<O: Operation>(
             kernel.detector().look_again(kernel);
         }
         world.park(task, deadline);
-        // A signal comes first: what it cancels elsewhere may be what just ended this wait.
+        // The end of the program and a signal come first: what they end elsewhere may be what just ended this wait.
+        if task.alerts() & alert::ENDED != 0 {
+            op.abandon();
+            break Err(Stop::Ended);
+        }
         if interruptible && let Some(signal) = task.take_interrupt() {
             op.abandon();
             break Err(Stop::Interrupted(signal));

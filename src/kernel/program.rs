@@ -313,19 +313,40 @@ impl Kernel {
 
     /// Cancels every task but the current one.
     pub fn cancel_others(&self) {
+        tell_all(&self.others(), Task::raise_cancel);
+    }
+
+    /// A signal: the main task's current call ends with [`super::Stop::Interrupted`], all other tasks are cancelled.
+    pub fn interrupt(&self, signal: u32) {
+        tell_all(&self.tasks(), |task| match task.role() {
+            Role::Main => task.raise_interrupt(signal),
+            Role::Thread | Role::Service => task.raise_cancel(),
+        });
+    }
+
+    /// Ends the waits of these tasks with [`super::Stop::Ended`].
+    pub fn end(&self, tasks: &[Arc<Task>]) {
+        tell_all(tasks, |task| task.raise(alert::ENDED));
+    }
+
+    fn others(&self) -> Vec<Arc<Task>> {
         let me = super::task::try_current().map(|t| t.id());
-        self.tasks().iter().filter(|t| Some(t.id()) != me).for_each(Task::cancel);
+        self.tasks().into_iter().filter(|t| Some(t.id()) != me).collect()
     }
 
     /// Tells every task but the current one that the program is over: their waits end with [`super::Stop::Ended`], and
     /// those of tasks that they still start.
     pub fn end_others(&self) {
         self.closing.store(true, Ordering::SeqCst);
-        let me = super::task::try_current().map(|t| t.id());
-        for task in self.tasks().iter().filter(|t| Some(t.id()) != me) {
-            task.alert(alert::ENDED);
-        }
+        self.end(&self.others());
     }
+}
+
+/// Tells all of them before it wakes the first: what that one leaves behind, a lock that it held or a queue that nobody
+/// fills any more, is then no surprise for the others.
+fn tell_all(tasks: &[Arc<Task>], tell: impl Fn(&Task)) {
+    tasks.iter().for_each(|task| tell(task));
+    tasks.iter().for_each(Task::wake);
 }
 
 /// A task that runs to its end, also when it panics: what it owned must not stay locked, nor its turn stay taken.

@@ -46,6 +46,8 @@ pub struct Wait {
     pub deadline: Option<Duration>,
     /// True for a wait that is nobody's mistake: an idle worker, the end of the main script, a plain sleep.
     pub idle: bool,
+    /// The bits of [`alert`] that end it.
+    pub hears: u32,
     /// The how-manieth wait of the program it is.
     pub order: u64,
 }
@@ -248,20 +250,37 @@ impl Task {
 
     /// Asks it to end its current or next blocking call with [`super::Stop::Cancelled`], once for each call.
     pub fn cancel(self: &Arc<Self>) {
+        self.raise_cancel();
+        self.wake();
+    }
+
+    /// As [`Task::cancel`], but does not wake it yet.
+    pub(super) fn raise_cancel(&self) {
         self.cancels.fetch_add(1, Ordering::Relaxed);
-        self.alert(alert::CANCELLED);
+        self.raise(alert::CANCELLED);
     }
 
     /// Asks it to end its current or next blocking call with [`super::Stop::Interrupted`].
     pub fn interrupt(self: &Arc<Self>, signal: u32) {
+        self.raise_interrupt(signal);
+        self.wake();
+    }
+
+    /// As [`Task::interrupt`], but does not wake it yet.
+    pub(super) fn raise_interrupt(&self, signal: u32) {
         self.signal.store(signal, Ordering::Relaxed);
-        self.alert(alert::INTERRUPTED);
+        self.raise(alert::INTERRUPTED);
     }
 
     /// Raises bits of [`alert`] and wakes it.
     pub fn alert(self: &Arc<Self>, bits: u32) {
-        self.alerts.fetch_or(bits, Ordering::AcqRel);
+        self.raise(bits);
         self.wake();
+    }
+
+    /// Raises bits of [`alert`].
+    pub(super) fn raise(&self, bits: u32) {
+        self.alerts.fetch_or(bits, Ordering::AcqRel);
     }
 
     /// The raised bits of [`alert`]. One relaxed load.

@@ -22,6 +22,9 @@ struct Signature {
 /// Explains why `call`, as Rhai shows it (`put (Queue, string)`), fits no function.
 pub fn explain(host: &Host, call: &str) -> Mismatch {
     let (name, given) = parse(call);
+    if let Some(counts) = host.script_function(name).filter(|counts| !counts.contains(&given.len())) {
+        return Mismatch { message: takes(&format!("{name}()"), &counts, given.len()), is_type_error: true };
+    }
     let signatures = signatures_of(host.engine(), name);
     if signatures.is_empty() {
         return unknown(host, name, &given);
@@ -51,28 +54,34 @@ pub fn property(host: &Host, said: &str) -> Option<String> {
     let mut quoted = said.split('\'').skip(1).step_by(2);
     let (name, kind) = (quoted.next()?, quoted.next()?);
     let kind = simple_type(kind);
-    let known = names_of_properties(host.engine(), &kind);
+    let known = properties(host.engine(), "get$", &kind);
     let missing = |what: &str| format!("{} has no property {name:?}{what}", type_for_people(&kind));
+    let is_known = known.iter().any(|k| k == name);
+    let people = type_for_people(&kind);
     if said.starts_with("Unknown property") {
-        Some(missing(&did_you_mean(name, known.iter().map(String::as_str))))
-    } else if said.starts_with("No writable property") && !known.iter().any(|k| k == name) {
-        Some(missing(" that can be set"))
-    } else if let (Some(given), true) = (quoted.next(), said.starts_with("No writable property")) {
-        let given = type_for_people(&simple_type(given));
-        Some(format!("the property {name:?} of {} cannot be set to {given}", type_for_people(&kind)))
-    } else {
-        None
+        return Some(missing(&did_you_mean(name, known.iter().map(String::as_str))));
     }
+    if !said.starts_with("No writable property") {
+        return None;
+    }
+    if !is_known {
+        return Some(missing(" that can be set"));
+    }
+    if !properties(host.engine(), "set$", &kind).iter().any(|k| k == name) {
+        return Some(format!("the property {name:?} of {people} can only be read"));
+    }
+    let given = type_for_people(&simple_type(quoted.next()?));
+    Some(format!("the property {name:?} of {people} cannot be {given}"))
 }
 
-fn names_of_properties(engine: &Engine, kind: &str) -> Vec<String> {
-    let is_of = |params: &[rhai::ImmutableString]| params.first().is_some_and(|p| parameter(p).1 == kind);
+/// The properties of a type that can be read (`get$`) or written (`set$`).
+fn properties(engine: &Engine, access: &str, kind: &str) -> Vec<String> {
     engine.collect_fn_metadata(
         None::<&NativeCallContext>,
         |f| {
-            let property = f.metadata.name.strip_prefix("get$")?;
-            let params: Vec<rhai::ImmutableString> = f.metadata.params_info.iter().map(|p| p.as_str().into()).collect();
-            is_of(&params).then(|| property.to_string())
+            let property = f.metadata.name.strip_prefix(access)?;
+            let of = f.metadata.params_info.first().map(|p| parameter(p).1);
+            (of.as_deref() == Some(kind)).then(|| property.to_string())
         },
         true,
     )

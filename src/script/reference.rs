@@ -42,7 +42,7 @@ fn chapter(chapter: &Chapter) -> Vec<Entry> {
     let mut module = Module::new();
     (chapter.register)(&mut module);
     engine.register_global_module(module.into());
-    let mut found = engine.collect_fn_metadata(
+    let found = engine.collect_fn_metadata(
         None::<&NativeCallContext>,
         |f| {
             let metadata = f.metadata;
@@ -56,17 +56,17 @@ fn chapter(chapter: &Chapter) -> Vec<Entry> {
         },
         true,
     );
-    // Of each name the short forms come first.
-    found.sort_by_key(|(_, parameters, _): &(String, Vec<(String, String)>, String)| parameters.len());
     let mut entries: Vec<Entry> =
         found.into_iter().map(|(raw, parameters, text)| entry(chapter.title, &raw, parameters, &text)).collect();
     entries.sort_by_key(place);
     entries
 }
 
-/// Where an entry stands in its chapter: what makes the types first, then functions, then each type's own.
-fn place(entry: &Entry) -> (Option<String>, bool, String) {
-    (entry.of.clone(), !entry.name.starts_with(char::is_uppercase), entry.name.clone())
+/// Where an entry stands in its chapter: what makes the types first, then functions, then each type's own; of each name
+/// the short forms first.
+fn place(entry: &Entry) -> (Option<String>, bool, String, usize, String) {
+    let makes_no_type = !entry.name.starts_with(char::is_uppercase);
+    (entry.of.clone(), makes_no_type, entry.name.clone(), entry.parameters.len(), entry.usage.clone())
 }
 
 fn entry(chapter: &'static str, raw: &str, parameters: Vec<(String, String)>, comments: &str) -> Entry {

@@ -11,6 +11,7 @@ use super::caught::crossing_map;
 use super::host::{Host, run_in};
 use super::report;
 use super::source::Source;
+use super::tasks::is_aftermath;
 use super::throw::{Ending, Thrown};
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Role, Stop, current};
@@ -41,18 +42,31 @@ pub fn parse(host: &Host, script: &Script) -> Result<AST, String> {
 }
 
 /// Starts the script as the main task. The program's end and status are told by [`crate::kernel::Kernel::wait_exit`].
-/// With `echo` the value of the top level is printed, unless it is `()`. `first` is run by the main task before the script:
-/// what it starts is part of the schedule, which a thread from outside could not be repeatably.
+/// With `echo` the value of the top level is printed, unless it is `()`. `before` is run first, in the main task: what it
+/// starts has its fixed place in a repeatable schedule.
 ///
 /// # Errors
 /// When the system can't start a thread.
-pub fn start(host: &Arc<Host>, ast: AST, echo: bool, first: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub fn start(
+    host: &Arc<Host>,
+    ast: AST,
+    echo: bool,
+    before: impl FnOnce() -> std::io::Result<()> + Send + 'static,
+) -> std::io::Result<()> {
     let kernel = host.kernel().clone();
     let main = kernel.new_task("main", Role::Main, false);
     let host = host.clone();
     kernel.start(&main, move || {
-        first();
-        run_in(&host, || host.kernel().request_exit(main_task(&host, &ast, echo)));
+        run_in(&host, || {
+            let status = match before() {
+                Ok(()) => main_task(&host, &ast, echo),
+                Err(error) => {
+                    host.say(&format!("error: cannot start: {error}\n"));
+                    1
+                }
+            };
+            host.kernel().request_exit(status);
+        });
     })
 }
 
@@ -68,6 +82,10 @@ fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
     while let Err(Stop::Interrupted(signal)) = wait_for_others(None) {
         host.note_status(128 + i32::try_from(signal).unwrap_or(0));
         host.kernel().cancel_others();
+    }
+    // It may have ended the last of them before it was heard.
+    if let Some(signal) = current().take_interrupt() {
+        host.note_status(128 + i32::try_from(signal).unwrap_or(0));
     }
     host.tell_unasked();
     host.status()
@@ -94,6 +112,13 @@ fn failed(host: &Host, ast: &AST, error: Thrown) -> Option<i32> {
             return None;
         }
         Some(Ending::Cancelled) | None => {}
+    }
+    // The signal was still to be heard: what it ended elsewhere came first.
+    if is_aftermath(&error)
+        && let Some(signal) = current().take_interrupt()
+    {
+        host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+        return None;
     }
     let map = crossing_map(host, error, ast.source());
     host.note_status(report::status_of(&map));

@@ -174,7 +174,8 @@ fn is_stop(error: &Thrown) -> bool {
     matches!(kind_of(error).as_deref(), Some("Cancelled" | "Interrupted"))
 }
 
-fn kind_of(error: &EvalAltResult) -> Option<String> {
+/// The kind of an error that a script can catch.
+pub fn kind_of(error: &EvalAltResult) -> Option<String> {
     match innermost(error) {
         EvalAltResult::ErrorRuntime(value, _) => value.read_lock::<rhai::Map>()?.get("kind").map(ToString::to_string),
         _ => None,

@@ -9,8 +9,10 @@ use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, host, run_in};
 use super::parcel::{Parcel, make_content_over};
+use super::statements::kind_of;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, Thrown, innermost};
-use crate::kernel::{Holder, ObjectCore, Stop};
+use crate::kernel::task::alert;
+use crate::kernel::{Holder, ObjectCore, Stop, current};
 
 /// A function with its arguments, to be run by another task.
 pub struct Job {
@@ -89,9 +91,18 @@ pub fn failed(error: Thrown, source: Option<&str>) -> Done {
             });
             Done::Cancelled(Failure::untold(error, source))
         }
-        None if is_own_cancellation(&error) => Done::Cancelled(Failure::untold(error, source)),
+        None if is_own_cancellation(&error) || is_aftermath(&error) => Done::Cancelled(Failure::untold(error, source)),
         None => Done::Failed(Failure::of(error, source)),
     }
+}
+
+/// The task was told to stop, and before it heard that it met what others left behind that were told the same.
+pub fn is_aftermath(error: &EvalAltResult) -> bool {
+    let told = current().alerts() & alert::WHILE_RUNNING != 0;
+    told && matches!(
+        kind_of(error).as_deref(),
+        Some("Cancelled" | "DeadlockError" | "AbandonedLock" | "BrokenBarrierError")
+    )
 }
 
 /// Not the cancellation of something it waited for.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::kernel::{Kernel, Role, threads};
+use crate::kernel::{Kernel, threads};
 
 /// Watches the signals for `kernel` from now on; `dump` shows all tasks.
 ///
@@ -29,17 +29,8 @@ pub fn watch(kernel: &Arc<Kernel>, dump: impl Fn() + Send + 'static) -> io::Resu
             } else if std::mem::replace(&mut asked, true) {
                 kernel.request_exit(128 + signal);
             } else {
-                interrupt(&kernel, signal.unsigned_abs());
+                kernel.interrupt(signal.unsigned_abs());
             }
         }
     }))
-}
-
-fn interrupt(kernel: &Kernel, signal: u32) {
-    for task in kernel.tasks() {
-        match task.role() {
-            Role::Main => task.interrupt(signal),
-            Role::Thread | Role::Service => task.cancel(),
-        }
-    }
 }

@@ -52,7 +52,7 @@ pub fn run_in(setup: Setup, text: &str) -> Ran {
             1
         }
         Ok(ast) => {
-            run::start(&host, ast, false, || {}).expect("a thread can be started");
+            run::start(&host, ast, false, || Ok(())).expect("a thread can be started");
             kernel.wait_exit(Some(WATCHDOG)).unwrap_or_else(|| {
                 panic!("the script hangs:\n{text}\nit printed: {:?}\n{}", kept.0.lock(), dump::text(&kernel))
             })

@@ -51,6 +51,16 @@ impl Stream {
         false
     }
 
+    fn until_another(&mut self, wanted: &str) -> bool {
+        while let Ok(line) = self.lines.recv_timeout(LIMIT) {
+            self.seen.push_str(&line);
+            if line == wanted {
+                return true;
+            }
+        }
+        false
+    }
+
     fn to_the_end(&mut self) -> String {
         while let Ok(line) = self.lines.recv_timeout(LIMIT) {
             self.seen.push_str(&line);
@@ -91,6 +101,19 @@ impl Live {
         if !self.stderr.until(wanted) {
             self.give_up(wanted);
         }
+    }
+
+    /// Waits for one more line of stderr that is this.
+    #[track_caller]
+    pub fn reports_again(&mut self, wanted: &str) {
+        if !self.stderr.until_another(wanted) {
+            self.give_up(wanted);
+        }
+    }
+
+    /// What came on stderr so far.
+    pub fn seen_stderr(&self) -> &str {
+        &self.stderr.seen
     }
 
     #[track_caller]
