@@ -240,6 +240,12 @@ impl<T: Send + 'static> Queue<T> {
         }
     }
 
+    /// Takes the next item, also from before those who wait for it: for whoever clears the queue.
+    pub fn take_away(&self) -> Option<T> {
+        door::query();
+        self.try_pop().and_then(|result| self.after_pop(result).ok())
+    }
+
     /// An operation that takes the next item.
     pub fn getting(self: &Arc<Self>) -> Get<T> {
         Get { queue: self.clone(), ticket: Ticket::default() }
