@@ -17,7 +17,9 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use orch::kernel::explore::every_schedule;
-use orch::kernel::{Operation, Waitable, Waker, current};
+use orch::kernel::{Operation, Waitable, Waker, current, point};
+
+use support::spawn;
 
 /// Runs `program` under every schedule with at most two hand-overs that were not needed; returns how many those are.
 fn all<R: Send + 'static>(program: impl Fn() -> R + Clone + Send + Sync + 'static) -> usize {
@@ -75,5 +77,22 @@ impl<O: Operation> Operation for Watched<O> {
 
     fn verb(&self) -> &'static str {
         self.inner.verb()
+    }
+}
+
+#[test]
+fn what_a_program_leaves_behind_belongs_to_no_schedule() {
+    let count = || {
+        all(|| {
+            for _ in 0..2 {
+                spawn(|_| || (0..10).for_each(|_| point()));
+            }
+            point(); // and ends, with both on their way
+        })
+    };
+    let schedules = count();
+    assert!(schedules > 10, "{schedules}");
+    for _ in 0..20 {
+        assert_eq!(count(), schedules);
     }
 }

@@ -469,3 +469,33 @@ impl Report {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{Setup, current};
+
+    struct Thing(Arc<ObjectCore>);
+
+    impl Waitable for Thing {
+        fn core(&self) -> &Arc<ObjectCore> {
+            &self.0
+        }
+    }
+
+    /// Between the words "I wait" and the stop itself a task counts as alive, and nobody asks again once it has stopped.
+    #[test]
+    fn a_search_that_meets_a_task_on_its_way_into_a_wait_is_done_again() {
+        let kernel = Kernel::new(Setup::Real);
+        kernel.run_here("main", || {
+            assert!(matches!(search(&kernel), Outcome::Nothing));
+            let (task, target) = (current(), Arc::new(Thing(ObjectCore::new("Thing"))));
+            let since = kernel.now();
+            let (deadline, site) = (None, Site::NONE);
+            task.begin_wait(Wait { target, verb: "wait", site, since, deadline, idle: false, order: 0 });
+            assert!(matches!(search(&kernel), Outcome::Unclear));
+            task.finish_wait();
+            assert!(matches!(search(&kernel), Outcome::Nothing));
+        });
+    }
+}

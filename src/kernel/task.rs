@@ -437,3 +437,77 @@ pub fn with_current<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
 pub fn current_alerts() -> u32 {
     CURRENT.with(|c| c.borrow().as_ref().map_or(0, |t| t.alerts()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::{ObjectCore, Setup, door};
+
+    struct Thing(Arc<ObjectCore>);
+
+    impl Waitable for Thing {
+        fn core(&self) -> &Arc<ObjectCore> {
+            &self.0
+        }
+    }
+
+    /// Begins a wait without a limit and returns its number.
+    fn begin_wait(task: &Task) -> u64 {
+        let target = Arc::new(Thing(ObjectCore::new("Thing")));
+        let since = task.kernel().now();
+        let site = Site::NONE;
+        task.begin_wait(Wait { target, verb: "wait", site, since, deadline: None, idle: false, order: 0 });
+        task.waiting().map_or(0, |wait| wait.order)
+    }
+
+    #[test]
+    fn a_verdict_is_about_one_wait_and_hits_no_other() {
+        Kernel::new(Setup::Real).run_here("main", || {
+            let task = current();
+            let report = Arc::new(Report { victim: task.id(), whole_program: false, tasks: Vec::new() });
+            let first = begin_wait(&task);
+            assert!(task.convict(first, report.clone()));
+            task.finish_wait(); // it was cancelled in the same moment
+            assert!(door::check(&task).is_ok());
+            assert!(!task.convict(first, report.clone()), "too late");
+            let second = begin_wait(&task);
+            assert!(!task.convict(first, report.clone()), "about another wait");
+            assert!(door::check(&task).is_ok());
+            assert!(task.convict(second, report));
+            assert!(door::check(&task).is_err());
+            task.finish_wait();
+        });
+    }
+
+    #[test]
+    fn a_cancellation_that_meets_the_taking_of_another_is_not_lost() {
+        const ROUNDS: usize = 3_000;
+        let task = Kernel::new(Setup::Real).new_task("", Role::Thread, false);
+        let taken = Arc::new(AtomicUsize::new(0));
+        let canceller = {
+            let (task, taken) = (task.clone(), taken.clone());
+            std::thread::spawn(move || {
+                for round in 1..=ROUNDS {
+                    task.cancel();
+                    (0..round % 100).for_each(|_| std::hint::spin_loop());
+                    task.cancel();
+                    while taken.load(Ordering::Acquire) < 2 * round {
+                        std::thread::yield_now();
+                    }
+                }
+            })
+        };
+        let mut since = std::time::Instant::now();
+        while !canceller.is_finished() {
+            // As at the door: only where the alert is raised does it look.
+            if task.alerts() & alert::CANCELLED != 0 && task.take_cancel() {
+                taken.fetch_add(1, Ordering::AcqRel);
+                since = std::time::Instant::now();
+            } else {
+                std::thread::yield_now();
+            }
+            assert!(since.elapsed() < Duration::from_secs(20), "one is pending and nobody is told");
+        }
+        assert_eq!(task.alerts(), 0);
+    }
+}

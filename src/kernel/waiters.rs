@@ -177,7 +177,7 @@ mod tests {
     fn counting() -> (Waker, Arc<AtomicUsize>) {
         let woken = Arc::new(AtomicUsize::new(0));
         let seen = woken.clone();
-        (Waker::Call(Arc::new(move || drop(seen.fetch_add(1, Ordering::SeqCst)))), woken)
+        (Waker::Call(Arc::new(move || _ = seen.fetch_add(1, Ordering::SeqCst))), woken)
     }
 
     #[test]

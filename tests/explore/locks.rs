@@ -104,6 +104,28 @@ fn nobody_who_waits_for_a_lock_is_overtaken_twice() {
 }
 
 #[test]
+fn a_wake_up_that_was_not_needed_does_not_count_as_being_overtaken() {
+    all(|| {
+        let (lock, rwlock) = (Own::new(Lock::new()), Own::new(RwLock::new()));
+        lock.acquire(None).unwrap();
+        let waiter = spawn(|me| {
+            let (lock, rwlock) = (lock.to(me), rwlock.to(me));
+            move || {
+                // Granted at once, which wakes the one who is not even asleep.
+                rwlock.acquire(Side::Read, None).unwrap();
+                let mut op = Watched::new(lock.acquiring());
+                block(&mut op, None).unwrap().unwrap();
+                lock.release().unwrap();
+                op.in_vain
+            }
+        });
+        sleep(ms(1)).unwrap();
+        lock.release().unwrap();
+        assert_eq!(waiter.join(), 1);
+    });
+}
+
+#[test]
 fn a_time_limit_that_ends_with_the_release_leaves_the_lock_whole() {
     let seen = Arc::new(Mutex::new((0, 0)));
     let told = seen.clone();

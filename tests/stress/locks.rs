@@ -160,8 +160,12 @@ fn updates_and_writes_lose_nothing() {
             move || {
                 let mut mine = 0;
                 while more() {
-                    if i % 2 == 0 {
-                        value.write(|v| *v += 1).unwrap();
+                    if i > 0 {
+                        let slowly = |v: &mut u64| {
+                            *v += 1;
+                            std::thread::yield_now(); // so that others queue up behind the gate
+                        };
+                        value.write(slowly).unwrap();
                     } else {
                         let update = || {
                             let before = value.peek(|v| *v);
