@@ -15,8 +15,8 @@ fn waiting_putters_and_getters_do_not_lock_each_other_out() {
     kernel.run_here("main", || {
         // So small that both sides wait at nearly every call.
         let queue = Queue::new("Queue", Order::Fifo, Some(2));
-        // The deadlock search would take a queue that nobody holds for one that nobody serves.
-        let _held = Handle::for_holder(queue.clone(), Holder::Outside);
+        // The search for deadlocks goes by handles, and these threads hold none.
+        let _within_reach = Handle::for_holder(queue.clone(), Holder::Outside);
         let threads: Vec<Arc<Thread<()>>> = (0..2 * PAIRS)
             .map(|i| {
                 let thread = Thread::new(&kernel, "", Role::Thread, false);

@@ -46,8 +46,12 @@ pub fn crossing_map(host: &Host, mut error: Thrown, source: Option<&str>) -> Map
 }
 
 fn with_place(mut map: Map, position: Position, source: &str) -> Map {
+    // A script's own map without a message: all of it is the message.
+    if !map.contains_key("message") {
+        let shown = format!("{:?}", Dynamic::from(map.clone()));
+        map.insert("message".into(), shown.into());
+    }
     map.entry("kind".into()).or_insert_with(|| "Thrown".into());
-    map.entry("message".into()).or_insert_with(|| "an error".into());
     if let Some(line) = position.line() {
         map.entry("line".into()).or_insert_with(|| int(line));
     }
@@ -61,7 +65,7 @@ fn with_place(mut map: Map, position: Position, source: &str) -> Map {
 fn thrown_plain(value: &Dynamic, position: Position, source: &str) -> Map {
     let map = Map::from([
         ("kind".into(), "Thrown".into()),
-        ("message".into(), value.to_string().into()),
+        ("message".into(), if value.is_unit() { "()".into() } else { value.to_string().into() }),
         ("value".into(), value.clone()),
     ]);
     with_place(map, position, source)
@@ -84,7 +88,12 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
             map.insert("variable".into(), name.as_str().into());
-            message = format!("there is no variable {name:?} here{}", mismatch::hint_for_variable(host, name));
+            message = format!("there is no variable {name:?} here{}", mismatch::hint_for_variable(host, name, source));
+        }
+        EvalAltResult::ErrorDotExpr(said, _) => {
+            if let Some(better) = mismatch::property(host, said) {
+                message = better;
+            }
         }
         EvalAltResult::ErrorArrayBounds(length, index, _) | EvalAltResult::ErrorStringBounds(length, index, _) => {
             map.insert("length".into(), int(*length));
@@ -95,6 +104,11 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
         }
         EvalAltResult::ErrorAssignmentToConstant(name, _) => {
             map.insert("variable".into(), name.as_str().into());
+            // A handle that a closure captured is taken out of its variable, which is read-only for that reason.
+            message = format!(
+                "cannot assign to {name:?}: it is a constant, or a handle that a closure captured; take a new variable, \
+                 or a Value that holds it"
+            );
         }
         _ => {}
     }
@@ -133,7 +147,8 @@ fn frames_of(mut error: &EvalAltResult, outermost_source: &str) -> (Array, Strin
                 error = inner;
             }
             EvalAltResult::ErrorInModule(name, inner, position) => {
-                frames.push(frame(&format!("import of {name:?}"), &source, *position));
+                frames.push(import_frame(name, &source, *position));
+                source = name.clone();
                 error = inner;
             }
             _ => break,
@@ -147,6 +162,17 @@ fn frame(function: &str, source: &str, position: Position) -> Dynamic {
     let function = if function.starts_with("anon$") { "closure" } else { function };
     Map::from([
         ("function".into(), function.into()),
+        ("source".into(), source.into()),
+        ("line".into(), int(position.line().unwrap_or(0))),
+        ("column".into(), int(position.position().unwrap_or(0))),
+    ])
+    .into()
+}
+
+/// The import of a module that failed while it was loaded, as a frame.
+fn import_frame(module: &str, source: &str, position: Position) -> Dynamic {
+    Map::from([
+        ("module".into(), module.into()),
         ("source".into(), source.into()),
         ("line".into(), int(position.line().unwrap_or(0))),
         ("column".into(), int(position.position().unwrap_or(0))),

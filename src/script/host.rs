@@ -109,7 +109,7 @@ impl Host {
     /// Remembers which functions a script defines, for reports.
     pub fn add_functions(&self, ast: &AST) {
         let mut functions = self.functions.lock();
-        for function in ast.iter_functions().filter(|f| !f.name.contains('$')) {
+        for function in ast.iter_functions() {
             functions.entry(function.name.to_string()).or_default().push(function.params.len());
         }
     }
@@ -121,7 +121,7 @@ impl Host {
 
     /// The names of all functions of scripts.
     pub fn script_function_names(&self) -> Vec<String> {
-        self.functions.lock().keys().cloned().collect()
+        self.functions.lock().keys().filter(|name| !name.contains('$')).cloned().collect()
     }
 
     /// Keeps an eye on a failure until somebody asks about it.

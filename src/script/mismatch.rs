@@ -29,16 +29,61 @@ pub fn explain(host: &Host, call: &str) -> Mismatch {
     Mismatch { message: describe(name, &given, &signatures), is_type_error: true }
 }
 
-/// `; did you mean …?` for a variable that is not there.
-pub fn hint_for_variable(host: &Host, name: &str) -> String {
-    did_you_mean(name, names(host.engine()).iter().map(String::as_str))
+/// `; did you mean …?` for a variable that is not there, used in `source`.
+pub fn hint_for_variable(host: &Host, name: &str, source: &str) -> String {
+    let functions = names(host.engine());
+    if functions.iter().any(|f| f == name) {
+        return format!("; to pass the function {name}, write a closure that calls it: || {name}(…)");
+    }
+    let text = host.source(source);
+    let variables = text.as_ref().map_or_else(Vec::new, |text| variables(text.original()));
+    did_you_mean(name, variables.into_iter().chain(functions.iter().map(String::as_str)))
+}
+
+/// The names that a script gives to variables, wherever they hold.
+fn variables(text: &str) -> Vec<&str> {
+    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+    words.windows(2).filter(|pair| matches!(pair[0], "let" | "const" | "for" | "as")).map(|pair| pair[1]).collect()
+}
+
+/// What Rhai says of a property that a type does not have, in words for people.
+pub fn property(host: &Host, said: &str) -> Option<String> {
+    let mut quoted = said.split('\'').skip(1).step_by(2);
+    let (name, kind) = (quoted.next()?, quoted.next()?);
+    let kind = simple_type(kind);
+    let known = names_of_properties(host.engine(), &kind);
+    let missing = |what: &str| format!("{} has no property {name:?}{what}", type_for_people(&kind));
+    if said.starts_with("Unknown property") {
+        Some(missing(&did_you_mean(name, known.iter().map(String::as_str))))
+    } else if said.starts_with("No writable property") && !known.iter().any(|k| k == name) {
+        Some(missing(" that can be set"))
+    } else if let (Some(given), true) = (quoted.next(), said.starts_with("No writable property")) {
+        let given = type_for_people(&simple_type(given));
+        Some(format!("the property {name:?} of {} cannot be set to {given}", type_for_people(&kind)))
+    } else {
+        None
+    }
+}
+
+fn names_of_properties(engine: &Engine, kind: &str) -> Vec<String> {
+    let is_of = |params: &[rhai::ImmutableString]| params.first().is_some_and(|p| parameter(p).1 == kind);
+    engine.collect_fn_metadata(
+        None::<&NativeCallContext>,
+        |f| {
+            let property = f.metadata.name.strip_prefix("get$")?;
+            let params: Vec<rhai::ImmutableString> = f.metadata.params_info.iter().map(|p| p.as_str().into()).collect();
+            is_of(&params).then(|| property.to_string())
+        },
+        true,
+    )
 }
 
 fn parse(call: &str) -> (&str, Vec<String>) {
     let Some((name, rest)) = call.split_once('(') else {
         return (call.trim(), Vec::new());
     };
-    let types = rest.trim_end().trim_end_matches(')');
+    let types = rest.trim_end();
+    let types = types.strip_suffix(')').unwrap_or(types);
     let types = split_types(types).into_iter().map(|t| t.trim_start_matches("&mut ").to_string()).collect();
     (name.trim(), types)
 }
@@ -95,6 +140,8 @@ fn simple_type(kind: &str) -> String {
         "FnPtr" => "function".into(),
         "Array" => "array".into(),
         "Map" => "map".into(),
+        // What Rhai calls a string that does not fit.
+        texts if texts.contains("ImmutableString") => "string".into(),
         other => own_type(other.rsplit("::").next().unwrap_or(other)).to_string(),
     }
 }
@@ -120,23 +167,29 @@ fn matches(wanted: &str, given: &str) -> bool {
 
 /// Blames, of the signature that fits furthest, the first argument that does not fit, or the count.
 fn describe(name: &str, given: &[String], signatures: &[Signature]) -> String {
+    let people = |kind: &String| type_for_people(&simple_type(kind));
+    if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+        let between = given.iter().map(people).collect::<Vec<_>>().join(" and ");
+        return format!("{name} does not work with {between}");
+    }
+    if let Some(message) = no_method(name, given, signatures) {
+        return message;
+    }
     let fits = |s: &&Signature| s.parameters.iter().zip(given).take_while(|((_, w), g)| matches(w, g)).count();
     let same_count: Vec<&Signature> = signatures.iter().filter(|s| s.parameters.len() == given.len()).collect();
     if let Some(best) = same_count.iter().copied().max_by_key(fits) {
         let at = fits(&best);
         if let Some((parameter, wanted)) = best.parameters.get(at) {
-            let wanted = type_for_people(wanted);
-            return match at {
-                0 => format!("{name}() wants {wanted} first, not {}", type_for_people(&given[0])),
-                _ => format!("{name}(): {parameter} must be {wanted}, not {}", type_for_people(&given[at])),
-            };
+            // Rhai's own functions do not always name their parameters.
+            let parameter = if parameter == "_" { "an argument" } else { parameter };
+            return format!("{name}(): {parameter} must be {}, not {}", type_for_people(wanted), people(&given[at]));
         }
     }
     let Some(nearest) = signatures.iter().max_by_key(fits) else {
         return format!("{name}() cannot be called so");
     };
     let receiver = nearest.parameters.first().filter(|(_, w)| given.first().is_some_and(|g| matches(w, g)));
-    let skip = usize::from(receiver.is_some_and(|(_, w)| w.starts_with(char::is_uppercase) && w != "Dynamic"));
+    let skip = usize::from(receiver.is_some_and(|(_, w)| is_method_of(w)));
     let mut counts: Vec<usize> = signatures
         .iter()
         .filter(|s| skip == 0 || s.parameters.first().map(|p| &p.1) == receiver.map(|r| &r.1))
@@ -144,23 +197,66 @@ fn describe(name: &str, given: &[String], signatures: &[Signature]) -> String {
         .collect();
     counts.sort_unstable();
     counts.dedup();
+    takes(&format!("{name}()"), &counts, given.len().saturating_sub(skip))
+}
+
+/// True for the types whose functions are methods: orch's own.
+fn is_method_of(kind: &str) -> bool {
+    kind.starts_with(char::is_uppercase) && kind != "Dynamic"
+}
+
+/// All functions of this name are methods of other types than the first argument's.
+fn no_method(name: &str, given: &[String], signatures: &[Signature]) -> Option<String> {
+    let first = given.first()?;
+    let mut owners = signatures
+        .iter()
+        .map(|s| s.parameters.first().map(|p| p.1.as_str()).filter(|kind| is_method_of(kind)))
+        .collect::<Option<Vec<&str>>>()?;
+    if owners.iter().any(|kind| matches(kind, first)) {
+        return None;
+    }
+    owners.sort_unstable();
+    owners.dedup();
+    Some(format!("{} has no {name}(); it is for {}", type_for_people(&simple_type(first)), owners.join(", ")))
+}
+
+/// `put() takes 1 or 2 arguments, not 3`.
+fn takes(name: &str, counts: &[usize], given: usize) -> String {
+    let plural = if counts == [1] { "" } else { "s" };
     let counts: Vec<String> = counts.iter().map(usize::to_string).collect();
-    let plural = if counts == ["1"] { "" } else { "s" };
-    format!("{name}() takes {} argument{plural}, not {}", counts.join(" or "), given.len().saturating_sub(skip))
+    format!("{name} takes {} argument{plural}, not {given}", counts.join(" or "))
 }
 
 fn unknown(host: &Host, name: &str, given: &[String]) -> Mismatch {
     if name.starts_with("anon$") {
-        let message = format!("this closure was called with {} arguments, which is not what it takes", given.len());
+        // How many of both are captured variables is not known here.
+        let counts = host.script_function(name).unwrap_or_default();
+        let message = match counts.iter().max() {
+            // Rhai does not find a closure that a function of another module made and returned.
+            Some(_) if counts.contains(&given.len()) => {
+                "this closure was made in an imported module and cannot be called here".to_string()
+            }
+            Some(most) if *most < given.len() => "this closure was called with too many arguments".to_string(),
+            _ => "this closure was called with too few arguments".to_string(),
+        };
         return Mismatch { message, is_type_error: true };
     }
-    if let Some(takes) = host.script_function(name) {
-        let takes: Vec<String> = takes.iter().map(usize::to_string).collect();
-        let message = format!("{name}() takes {} arguments, not {}", takes.join(" or "), given.len());
+    if let Some(counts) = host.script_function(name) {
+        let message = if counts.contains(&given.len()) {
+            format!("{name}() is a function of an imported module: call it by module::{name}(…), from a closure")
+        } else {
+            takes(&format!("{name}()"), &counts, given.len())
+        };
         return Mismatch { message, is_type_error: true };
     }
-    let mut known = names(host.engine());
-    known.extend(host.script_function_names());
-    let hint = did_you_mean(name, known.iter().map(String::as_str));
+    let of_scripts = host.script_function_names();
+    // A module's function is known by its own name only.
+    let hint = match name.rsplit_once("::") {
+        Some((_, function)) => did_you_mean(function, of_scripts.iter().map(String::as_str)),
+        None => {
+            let known = names(host.engine());
+            did_you_mean(name, known.iter().chain(&of_scripts).map(String::as_str))
+        }
+    };
     Mismatch { message: format!("there is no function {name:?}{hint}"), is_type_error: false }
 }

@@ -17,10 +17,19 @@ pub struct Entry {
     pub usage: String,
     /// The documentation without the examples.
     pub text: String,
-    /// Examples: Rhai code.
-    pub examples: Vec<String>,
+    /// The examples.
+    pub examples: Vec<Example>,
     /// Names and types of the parameters.
     pub parameters: Vec<(String, String)>,
+}
+
+/// Rhai code that shows how an entry is used.
+#[derive(Clone, Debug)]
+pub struct Example {
+    /// The code.
+    pub code: String,
+    /// False for what is shown only: it would end the program, say.
+    pub runs: bool,
 }
 
 /// All entries, in reading order.
@@ -47,10 +56,17 @@ fn chapter(chapter: &Chapter) -> Vec<Entry> {
         },
         true,
     );
-    found.sort_by_key(|(name, parameters, _): &(String, Vec<(String, String)>, String)| {
-        (parameters.first().map_or(String::new(), |p| p.1.clone()), name.clone(), parameters.len())
-    });
-    found.into_iter().map(|(name, parameters, comments)| entry(chapter.title, &name, parameters, &comments)).collect()
+    // Of each name the short forms come first.
+    found.sort_by_key(|(_, parameters, _): &(String, Vec<(String, String)>, String)| parameters.len());
+    let mut entries: Vec<Entry> =
+        found.into_iter().map(|(raw, parameters, text)| entry(chapter.title, &raw, parameters, &text)).collect();
+    entries.sort_by_key(place);
+    entries
+}
+
+/// Where an entry stands in its chapter: what makes the types first, then functions, then each type's own.
+fn place(entry: &Entry) -> (Option<String>, bool, String) {
+    (entry.of.clone(), !entry.name.starts_with(char::is_uppercase), entry.name.clone())
 }
 
 fn entry(chapter: &'static str, raw: &str, parameters: Vec<(String, String)>, comments: &str) -> Entry {
@@ -77,16 +93,19 @@ fn is_own_type(name: &str) -> bool {
 }
 
 /// Takes the examples out of a comment.
-fn split(comments: &str) -> (String, Vec<String>) {
+fn split(comments: &str) -> (String, Vec<Example>) {
     let (mut text, mut examples) = (Vec::new(), Vec::new());
-    let mut example: Option<Vec<&str>> = None;
+    let mut example: Option<(bool, Vec<&str>)> = None;
     for line in comments.lines() {
         let line = line.trim_start().trim_start_matches("///");
         let line = line.strip_prefix(' ').unwrap_or(line);
         match (&mut example, line.trim_start().starts_with("```")) {
-            (None, true) => example = Some(Vec::new()),
-            (Some(_), true) => examples.push(example.take().unwrap_or_default().join("\n")),
-            (Some(lines), false) => lines.push(line),
+            (None, true) => example = Some((!line.contains("norun"), Vec::new())),
+            (Some((runs, lines)), true) => {
+                examples.push(Example { code: lines.join("\n"), runs: *runs });
+                example = None;
+            }
+            (Some((_, lines)), false) => lines.push(line),
             (None, false) => text.push(line),
         }
     }
@@ -95,8 +114,9 @@ fn split(comments: &str) -> (String, Vec<String>) {
 
 /// The whole reference as Markdown.
 pub fn markdown() -> String {
-    let mut page =
-        String::from("# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\n");
+    let mut page = String::from(
+        "# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\nDurations are in seconds, int or float; options are a map, the last argument.\n",
+    );
     let mut title = "";
     for entry in entries() {
         if entry.chapter != title {
@@ -113,7 +133,7 @@ pub fn one(entry: &Entry) -> String {
     let text = entry.text.replace("# Errors\n", "**Errors:** ");
     let mut page = format!("\n### `{}`\n\n{text}\n", entry.usage);
     for example in &entry.examples {
-        page.push_str(&format!("\n```rhai\n{example}\n```\n"));
+        page.push_str(&format!("\n```rhai\n{}\n```\n", example.code));
     }
     page
 }

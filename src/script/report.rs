@@ -40,7 +40,10 @@ pub fn uncaught(host: &Host, map: &Map) -> String {
 pub fn unparsed(host: &Host, name: &str, error: &ParseError) -> String {
     let position = error.position();
     let (line, column) = (position.line().unwrap_or(0), position.position().unwrap_or(0));
-    format!("error: {}\n{}", error.err_type(), excerpt(host, name, line, column, ""))
+    // Only the end of a script is blank for the parser.
+    let at_end = host.source(name).is_some_and(|s| s.line(line).is_none_or(|code| code.trim().is_empty()));
+    let note = if at_end { ", the end of the script" } else { "" };
+    format!("error: {}\n{}", error.err_type(), excerpt(host, name, line, column, note))
 }
 
 fn in_task(map: &Map) -> String {
@@ -58,7 +61,7 @@ fn excerpt(host: &Host, name: &str, line: usize, column: usize, note: &str) -> S
     let source = host.source(name);
     let column = source.as_ref().map_or(column, |s| s.original_column(line, column.max(1)));
     let mut text = format!("  --> {shown_name}:{line}:{column}{note}\n");
-    if let Some(code) = source.as_deref().and_then(|s: &Source| s.line(line)) {
+    if let Some(code) = source.as_deref().and_then(|s: &Source| s.line(line)).filter(|code| !code.trim().is_empty()) {
         let margin = " ".repeat(line.to_string().len());
         // Tabs keep their width if the blanks before the caret are tabs too.
         let indent: String =
@@ -72,6 +75,7 @@ fn describe_frame(frame: &Map) -> String {
     let (source, line) = (text(frame, "source"), number(frame, "line"));
     let place = if source.is_empty() { format!("line {line}") } else { format!("{source}:{line}") };
     match text(frame, "task").as_str() {
+        "" if frame.contains_key("module") => format!("  in {}, imported at {place}\n", text(frame, "module")),
         "" => format!("  in {}(), called at {place}\n", text(frame, "function")),
         task => format!("  in thread {task:?}, made at {place}\n"),
     }

@@ -41,15 +41,19 @@ pub fn parse(host: &Host, script: &Script) -> Result<AST, String> {
 }
 
 /// Starts the script as the main task. The program's end and status are told by [`crate::kernel::Kernel::wait_exit`].
-/// With `echo` the value of the top level is printed, unless it is `()`.
+/// With `echo` the value of the top level is printed, unless it is `()`. `first` is run by the main task before the script:
+/// what it starts is part of the schedule, which a thread from outside could not be repeatably.
 ///
 /// # Errors
 /// When the system can't start a thread.
-pub fn start(host: &Arc<Host>, ast: AST, echo: bool) -> std::io::Result<()> {
+pub fn start(host: &Arc<Host>, ast: AST, echo: bool, first: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let kernel = host.kernel().clone();
     let main = kernel.new_task("main", Role::Main, false);
     let host = host.clone();
-    kernel.start(&main, move || run_in(&host, || host.kernel().request_exit(main_task(&host, &ast, echo))))
+    kernel.start(&main, move || {
+        first();
+        run_in(&host, || host.kernel().request_exit(main_task(&host, &ast, echo)));
+    })
 }
 
 fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {

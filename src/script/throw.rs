@@ -180,7 +180,11 @@ impl IntoThrown for Fault {
             Fault::Incomparable(_) => "TypeError",
             Fault::DoneTooOften(_) => "ValueError",
         };
-        Problem::new(ctx, kind, self.to_string()).thrown()
+        let mut message = self.to_string();
+        if kind == "LockError" && ["wait", "wait_for", "notify", "notify_all"].contains(&ctx.fn_name()) {
+            message = format!("{}() needs the condition's lock: {message}", ctx.fn_name());
+        }
+        Problem::new(ctx, kind, message).thrown()
     }
 }
 

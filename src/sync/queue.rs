@@ -2,7 +2,7 @@
 //!
 //! Invariants: what was put comes out once, or is still there; never more than `maxsize` items are in it; a put that
 //! succeeded comes before the close, so `Closed` from a get means that nothing is left; a waiter is overtaken by
-//! newcomers at most once; nobody holds the locks of both sides, so they need no order.
+//! newcomers at most once.
 //!
 //! The items of a FIFO queue lie in a crossbeam channel. `word` counts the items that are in or on their way in, and has
 //! the bit that says "closed", so that both change together.
@@ -187,8 +187,7 @@ impl<T: Send + 'static> Queue<T> {
         if self.putters.open_to_newcomers()
             && let Some(result) = self.try_push(&mut item)
         {
-            self.after_put(&result);
-            return result;
+            return self.after_push(result);
         }
         match block(&mut Put { queue: self.clone(), ticket: Ticket::default(), item }, limit) {
             Ok(result) => result,
@@ -207,11 +206,7 @@ impl<T: Send + 'static> Queue<T> {
         if !self.putters.open_to_newcomers() {
             return if self.is_closed() { Err(Fault::Closed(self.core.label())) } else { Ok(false) };
         }
-        let Some(result) = self.try_push(&mut item) else {
-            return Ok(false);
-        };
-        self.after_put(&result);
-        result.map(|()| true)
+        self.try_push(&mut item).map_or(Ok(false), |result| self.after_push(result).map(|()| true))
     }
 
     /// Takes the next item, waiting at most `limit`.
@@ -223,8 +218,7 @@ impl<T: Send + 'static> Queue<T> {
         if self.getters.open_to_newcomers()
             && let Some(result) = self.try_pop()
         {
-            self.after_get(&result);
-            return result;
+            return self.after_pop(result);
         }
         match block(&mut self.getting(), limit) {
             Ok(result) => result,
@@ -240,9 +234,16 @@ impl<T: Send + 'static> Queue<T> {
     pub fn try_get(&self) -> Result<T, Fault> {
         door::query();
         let found = if self.getters.open_to_newcomers() { self.try_pop() } else { None };
-        let result = found.unwrap_or_else(|| Err(Fault::Empty(self.core.label())));
-        self.after_get(&result);
-        result
+        match found {
+            Some(result) => self.after_pop(result),
+            None => Err(Fault::Empty(self.core.label())),
+        }
+    }
+
+    /// Takes the next item, also from before those who wait for it: for whoever clears the queue.
+    pub fn take_away(&self) -> Option<T> {
+        door::query();
+        self.try_pop().and_then(|result| self.after_pop(result).ok())
     }
 
     /// An operation that takes the next item.
@@ -314,24 +315,8 @@ impl<T: Send + 'static> Queue<T> {
         Ok(block(&mut Join { queue: self.clone(), ticket: Ticket::default() }, limit)?)
     }
 
-    /// Tells those who can go on after a put. Not to be called with a side locked: each side tells the other.
-    fn after_put(&self, result: &Result<(), Fault>) {
-        match result {
-            Ok(()) => self.getters.nudge(),
-            // It took up room for a moment.
-            Err(Fault::Incomparable(_)) => self.putters.nudge(),
-            Err(_) => {}
-        }
-    }
-
-    /// The same after a get.
-    fn after_get(&self, result: &Result<T, Fault>) {
-        if result.is_ok() && self.maxsize.is_some() {
-            self.putters.nudge();
-        }
-    }
-
-    /// `None` when there is no room. [`Queue::after_put`] must follow.
+    /// `None` when there is no room. The other side is told by [`Queue::after_push`], when no lock of this side is held:
+    /// two tasks, each with the lock of its side, must not want the other's.
     fn try_push(&self, item: &mut Option<T>) -> Option<Result<(), Fault>> {
         let max = self.maxsize.unwrap_or(usize::MAX / ONE);
         let reserved = self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
@@ -357,7 +342,23 @@ impl<T: Send + 'static> Queue<T> {
         Ok(())
     }
 
-    /// `None` when there is nothing to take. [`Queue::after_get`] must follow.
+    fn after_push(&self, result: Result<(), Fault>) -> Result<(), Fault> {
+        match &result {
+            Ok(()) => self.getters.nudge(),
+            // The place it had for a moment is free again.
+            Err(_) => self.putters.nudge(),
+        }
+        result
+    }
+
+    fn after_pop(&self, result: Result<T, Fault>) -> Result<T, Fault> {
+        if self.maxsize.is_some() && result.is_ok() {
+            self.putters.nudge();
+        }
+        result
+    }
+
+    /// `None` when there is nothing to take. The other side is told by [`Queue::after_pop`], as with [`Queue::try_push`].
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
             if let Some(item) = self.store.pop() {
@@ -408,11 +409,7 @@ impl<T: Send + 'static> Operation for Get<T> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let queue = &self.queue;
         let more = || queue.word.load(Ordering::SeqCst) != 0;
-        let polled = queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more);
-        if let Poll::Ready(result) = &polled {
-            queue.after_get(result);
-        }
-        polled
+        queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more).map(|result| queue.after_pop(result))
     }
 
     fn abandon(&mut self) {
@@ -446,11 +443,7 @@ impl<T: Send + 'static> Operation for Put<T> {
             // On a closed queue the next one succeeds too: it is told.
             word & CLOSED != 0 || queue.maxsize.is_none_or(|max| word / ONE < max)
         };
-        let polled = queue.putters.poll(ticket, waker, || queue.try_push(item), more);
-        if let Poll::Ready(result) = &polled {
-            queue.after_put(result);
-        }
-        polled
+        queue.putters.poll(ticket, waker, || queue.try_push(item), more).map(|result| queue.after_push(result))
     }
 
     fn abandon(&mut self) {

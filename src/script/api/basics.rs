@@ -84,6 +84,9 @@ pub mod functions {
 
     /// Prints an empty line.
     ///
+    /// # Errors
+    /// As `print(x)`.
+    ///
     /// ```rhai
     /// print();
     /// ```
@@ -181,6 +184,9 @@ pub mod functions {
 
     /// Ends the program at once, from any thread, with this status (its lowest eight bits, as the system has it).
     ///
+    /// # Errors
+    /// `TypeError` when `code` is no int.
+    ///
     /// ```rhai,norun
     /// exit(3);
     /// ```
@@ -194,7 +200,10 @@ pub mod functions {
         Err(Ending::Exit(status).thrown(ctx.call_position()))
     }
 
-    /// Throws an error of kind `AssertionError` if `condition` is false.
+    /// Makes sure that something holds.
+    ///
+    /// # Errors
+    /// `AssertionError` when `condition` is false.
     ///
     /// ```rhai
     /// assert(1 + 1 == 2);
@@ -205,6 +214,9 @@ pub mod functions {
     }
 
     /// The same, with a message of your own.
+    ///
+    /// # Errors
+    /// `AssertionError` with `message`.
     ///
     /// ```rhai
     /// assert(true, "never shown");

@@ -21,7 +21,7 @@ fn map_over(ctx: &NativeCallContext, pool: &ExecutorHandle, f: Dynamic, mut list
         _ => None,
     };
     let calls = zipped(ctx, lists)?;
-    let mapping = Mapping::new(ctx, f, options.unwrap_or_default(), true, Some(calls.len()))?;
+    let mapping = Mapping::new(ctx, f, Options::new(options.unwrap_or_default()), true, Some(calls.len()))?;
     jobs::stream_in_order(ctx, pool, mapping, calls)
 }
 
@@ -44,7 +44,7 @@ macro_rules! with_more_arguments {
         FuncRegistration::new($name)
             .with_purity(true)
             .with_params_info(params)
-            .with_comments([$more])
+            .with_comments($more)
             .set_into_module(
                 $module,
                 |ctx: NativeCallContext, pool: &mut ExecutorHandle, f: Dynamic, $($arg: Dynamic),+| {
@@ -54,20 +54,43 @@ macro_rules! with_more_arguments {
     }};
 }
 
+/// What stands in the reference for all forms with several arguments, and with several lists.
+const MORE: &[&str] = &[
+    "/// The same with several arguments for `f`, up to six.",
+    "///",
+    "/// # Errors",
+    "/// As `submit(f)`.",
+    "///",
+    "/// ```rhai",
+    "/// with ThreadPoolExecutor(1) as pool { assert(pool.submit(|a, b| a - b, 44, 2).result() == 42); }",
+    "/// ```",
+];
+const LISTS: &[&str] = &[
+    "/// The same over several lists, up to five: `f` gets an item of each, as far as the shortest goes. The last may be",
+    "/// the options instead.",
+    "///",
+    "/// # Errors",
+    "/// As `map(f, list)`.",
+    "///",
+    "/// ```rhai",
+    "/// with ThreadPoolExecutor(2) as pool {",
+    "///     assert(pool.map(|a, b| a + b, [1, 2], [10, 20]).to_array() == [11, 22]);",
+    "/// }",
+    "/// ```",
+];
+
 /// The forms with several arguments and several lists.
 pub fn register(module: &mut Module) {
-    const MORE: &str = "/// The same with more arguments.";
-    const LISTS: &str =
-        "/// The same over more lists, as far as the shortest goes; the last argument may be the options.";
+    const NONE: &[&str] = &[];
     with_more_arguments!(module, "submit", MORE, submit_to, a b);
-    with_more_arguments!(module, "submit", MORE, submit_to, a b c);
-    with_more_arguments!(module, "submit", MORE, submit_to, a b c d);
-    with_more_arguments!(module, "submit", MORE, submit_to, a b c d e);
-    with_more_arguments!(module, "submit", MORE, submit_to, a b c d e g);
+    with_more_arguments!(module, "submit", NONE, submit_to, a b c);
+    with_more_arguments!(module, "submit", NONE, submit_to, a b c d);
+    with_more_arguments!(module, "submit", NONE, submit_to, a b c d e);
+    with_more_arguments!(module, "submit", NONE, submit_to, a b c d e g);
     with_more_arguments!(module, "map", LISTS, map_over, a b);
-    with_more_arguments!(module, "map", LISTS, map_over, a b c);
-    with_more_arguments!(module, "map", LISTS, map_over, a b c d);
-    with_more_arguments!(module, "map", LISTS, map_over, a b c d e);
+    with_more_arguments!(module, "map", NONE, map_over, a b c);
+    with_more_arguments!(module, "map", NONE, map_over, a b c d);
+    with_more_arguments!(module, "map", NONE, map_over, a b c d e);
 }
 
 #[export_module]
@@ -165,7 +188,7 @@ pub mod functions {
     /// Takes no more work and waits for what it has.
     ///
     /// # Errors
-    /// `DeadlockError` in one of its own threads; `Cancelled`, `Interrupted`.
+    /// `ThreadError` in one of its own threads; `DeadlockError`, `Cancelled`, `Interrupted`.
     ///
     /// ```rhai
     /// let pool = ThreadPoolExecutor(1);

@@ -289,7 +289,7 @@ pub fn register(module: &mut Module) {
 
 fn hand_on<H: Variant + Clone>(module: &mut Module, what: &HandedOn, kind: &str, cell: fn(&H) -> Arc<Cell<Parcel>>) {
     let name = what.name;
-    let shown = format!("shared: &mut {kind}");
+    let shown = format!("{}: &mut {kind}", kind.trim_start_matches("Shared").to_lowercase());
     let params = std::iter::once(shown).chain(what.params.iter().map(|p| format!("{p}: Dynamic")));
     let doc = format!("/// {}\n///\n/// ```rhai\n/// {}\n/// ```", what.doc, what.example);
     let registration = FuncRegistration::new(name)
@@ -330,6 +330,9 @@ pub mod functions {
     }
 
     /// Makes a shared list of the items of a list.
+    ///
+    /// # Errors
+    /// `TypeError` when `items` is no list; `ValueError` when they nest too deep to be copied.
     ///
     /// ```rhai
     /// assert(SharedList([1, 2]).len() == 2);
@@ -421,6 +424,9 @@ pub mod functions {
 
     /// Makes a shared map with the keys and values of a map.
     ///
+    /// # Errors
+    /// `ValueError` when the values nest too deep to be copied.
+    ///
     /// ```rhai
     /// assert(SharedMap(#{a: 1}).a == 1);
     /// ```
@@ -451,6 +457,9 @@ pub mod functions {
     }
 
     /// Sets the value of a key.
+    ///
+    /// # Errors
+    /// `ValueError` when `value` nests too deep to be copied, or holds itself.
     ///
     /// ```rhai
     /// let m = SharedMap();

@@ -82,6 +82,9 @@ pub mod functions {
     /// Makes a value that threads share. Reading and writing it are atomic, each by itself: `v.value += 1` is a read and
     /// a write, between which another thread may write; use `add`, `update` or a lock.
     ///
+    /// # Errors
+    /// `ValueError` when `x` nests too deep to be copied, or holds itself.
+    ///
     /// ```rhai
     /// let n = Value(100);
     /// let t = spawn_thread(|| n.add(-1));
@@ -107,6 +110,9 @@ pub mod functions {
 
     /// Writes the value.
     ///
+    /// # Errors
+    /// `ValueError` when `x` nests too deep to be copied, or holds itself.
+    ///
     /// ```rhai
     /// let v = Value(1);
     /// v.value = 2;
@@ -128,6 +134,9 @@ pub mod functions {
     }
 
     /// Writes the value.
+    ///
+    /// # Errors
+    /// `ValueError` when `x` nests too deep to be copied, or holds itself.
     ///
     /// ```rhai
     /// let v = Value(1);
@@ -168,6 +177,9 @@ pub mod functions {
 
     /// Writes the value and returns the one before.
     ///
+    /// # Errors
+    /// `ValueError` when `x` nests too deep to be copied, or holds itself.
+    ///
     /// ```rhai
     /// let v = Value(1);
     /// assert(v.swap(2) == 1);
@@ -178,6 +190,9 @@ pub mod functions {
     }
 
     /// Writes `new` if the value is `old`, in one atomic step: true when it did.
+    ///
+    /// # Errors
+    /// `ValueError` when `new` nests too deep to be copied, or holds itself.
     ///
     /// ```rhai
     /// let v = Value(1);

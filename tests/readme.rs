@@ -1,0 +1,81 @@
+//! What the README shows is true: its scripts run, and the commands and files it names are there.
+
+mod whole;
+
+use whole::program::{Program, orch};
+use whole::top;
+
+fn readme() -> String {
+    std::fs::read_to_string(top().join("README.md")).unwrap()
+}
+
+/// The fenced blocks of a language.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let begin = format!("```{language}\n");
+    page.split(&begin).skip(1).map(|rest| rest.split("```").next().unwrap().to_string()).collect()
+}
+
+#[test]
+fn its_scripts_run() {
+    let page = readme();
+    let scripts = blocks(&page, "rhai");
+    assert!(!scripts.is_empty());
+    for script in scripts {
+        for seed in ["0", "1", "2"] {
+            let seen = Program::script_with(&["run", "--sim", "--seed", seed], &script).run();
+            assert!(seen.status == 0 && seen.stderr.is_empty(), "{script}\n{}", seen.for_people());
+        }
+    }
+}
+
+#[test]
+fn the_first_script_counts_all_its_squares() {
+    Program::sim(&blocks(&readme(), "rhai")[0]).run().prints("20\n");
+}
+
+#[test]
+fn its_commands_are_there() {
+    let page = readme();
+    let mut commands = 0;
+    for line in page.lines().filter(|l| l.starts_with("    ")) {
+        let line = line.trim().trim_start_matches("$ ");
+        let Some(words) = line.strip_prefix("orch ") else {
+            continue;
+        };
+        commands += 1;
+        let words: Vec<&str> = words.split("   ").next().unwrap().split_whitespace().collect();
+        let seen = orch([words[0], "--help"]).run();
+        assert!(seen.status == 0 && seen.stderr.is_empty(), "{line}\n{}", seen.for_people());
+        for option in words.iter().filter(|w| w.starts_with("--")) {
+            assert!(seen.stdout.contains(option), "`orch {}` has no {option}", words[0]);
+        }
+    }
+    assert!(commands >= 7, "only {commands} commands were found");
+}
+
+#[test]
+fn its_examples_of_eval_and_doc_work() {
+    orch(["eval", "Queue(5)"]).is(0, "Queue(#1, 0 items)\n", "");
+    let seen = orch(["doc", "Queue"]).run();
+    assert!(seen.status == 0 && seen.stderr.is_empty() && seen.stdout.contains("Queue(maxsize)"));
+}
+
+#[test]
+fn its_links_lead_somewhere() {
+    let page = readme();
+    let targets = page.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+    let missing: Vec<&str> = targets.filter(|t| !t.starts_with("http")).filter(|t| !top().join(t).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn its_deadlock_is_the_one_that_comes() {
+    let page = readme();
+    let shown = page.split("$ orch run scripts/rlock_as_lock.rhai\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let seen = orch(["run", "--sim", "scripts/rlock_as_lock.rhai"]).run();
+    for line in shown.lines().map(str::trim).filter(|l| *l != "…") {
+        // Which of the threads is first is the schedule's affair.
+        let line = line.split("Thread-").next().unwrap();
+        assert!(seen.stderr.contains(line), "{line:?} is not in\n{}", seen.stderr);
+    }
+}

@@ -1,0 +1,133 @@
+//! Every script of `scripts/` under simulated time: all it prints, that it is repeatable to the byte, and that what it
+//! promises holds under other schedules too.
+
+mod whole;
+
+use std::collections::BTreeMap;
+
+use whole::program::{Seen, orch};
+use whole::{files, golden, stem};
+
+/// What is put before and behind the name of a script that needs more than its name.
+const CALLS: &[(&str, &[&str], &[&str])] =
+    &[("traffic_light", &["--until", "45"], &[]), ("gil_threads", &[], &["100000"])];
+
+fn names() -> Vec<String> {
+    files("scripts", "rhai").iter().map(|path| stem(path)).collect()
+}
+
+fn run(name: &str, seed: u64) -> Seen {
+    let (before, behind): (&[&str], &[&str]) =
+        CALLS.iter().find(|(n, ..)| *n == name).map_or((&[], &[]), |(_, before, behind)| (before, behind));
+    let (seed, path) = (seed.to_string(), format!("scripts/{name}.rhai"));
+    let words = ["run", "--sim", "--seed", &seed].into_iter().chain(before.iter().copied());
+    orch(words.chain([path.as_str()]).chain(behind.iter().copied())).run()
+}
+
+#[test]
+fn every_script_says_what_it_is_to_say() {
+    let mut wrong = Vec::new();
+    for name in names() {
+        golden::compare(&format!("scripts/{name}.out"), &run(&name, 0).for_people(), &mut wrong);
+    }
+    for path in files("tests/golden/scripts", "out") {
+        if !names().contains(&stem(&path)) {
+            wrong.push(format!("{} belongs to no script", path.display()));
+        }
+    }
+    golden::all_right(&wrong);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let names = names();
+    let mut first = BTreeMap::new();
+    for round in 0..100 {
+        let name = &names[round % names.len()];
+        for seed in [0, 7] {
+            let seen = run(name, seed);
+            let before = first.entry((name, seed)).or_insert_with(|| seen.for_people());
+            assert_eq!(*before, seen.for_people(), "{name} with seed {seed} differs in round {round}");
+        }
+    }
+}
+
+/// What is true of a script's output under every schedule.
+fn promise(name: &str, seen: &Seen) -> Result<(), String> {
+    let lines: Vec<&str> = seen.stdout.lines().collect();
+    let deadlock = name == "rlock_as_lock";
+    let quiet = deadlock || seen.stderr.is_empty();
+    let kept = quiet
+        && seen.status == if deadlock { 3 } else { 0 }
+        && match name {
+            "daemon" => lines.last() == Some(&"end") && !lines.contains(&"3s"),
+            "daemon_join" => lines == ["task t1", "5s", "3s", "1s", "end"],
+            "futures_as_completed" => numbers(&lines) == [1, 2, 4, 4],
+            "futures_callback" => {
+                numbers(&lines) == [1, 2, 4, 4] && lines.iter().filter(|l| **l == "callback").count() == 3
+            }
+            "futures_in_order" => numbers(&lines) == [4, 1, 2, 4],
+            "gil_threads" => lines.len() == 3 && lines[2] == "Ratio: -",
+            "lock" => lines == ["0"],
+            "no_lock" => numbers(&lines)[0] > 0,
+            "queue" => in_order(&lines),
+            "rlock" => {
+                let turns = (1..=5).flat_map(|n| [n.to_string(), "enter func1".into(), "enter func2".into()]);
+                lines == turns.collect::<Vec<_>>()
+            }
+            "rlock_as_lock" => {
+                lines == ["1", "enter func1"]
+                    && seen.stderr.matches("error: DeadlockError").count() == 1
+                    && seen.stderr.matches("error: AbandonedLock").count() <= 4
+            }
+            "semaphore" => never_more_than_five(&lines),
+            "thread_basic" | "thread_object" => {
+                ["t1", "t2"].iter().all(|t| lines.contains(&&*format!("task {t}"))) && lines.len() == 8
+            }
+            "threadpool" => sorted(&lines) == ["hello: a", "hello: b", "hello: c"],
+            "traffic_light" => lines.iter().filter(|l| l.contains('灯')).count() >= 44,
+            _ => return Err(format!("no promise is written down for {name}")),
+        };
+    if kept { Ok(()) } else { Err(format!("{name} breaks its promise: {}", seen.for_people())) }
+}
+
+/// The lines that are whole numbers.
+fn numbers(lines: &[&str]) -> Vec<i64> {
+    lines.iter().filter_map(|line| line.parse().ok()).collect()
+}
+
+fn sorted<'a>(lines: &[&'a str]) -> Vec<&'a str> {
+    let mut lines = lines.to_vec();
+    lines.sort_unstable();
+    lines
+}
+
+/// The consumer took 0 to 9, one after the other.
+fn in_order(lines: &[&str]) -> bool {
+    let taken: Vec<&str> = lines.iter().filter_map(|l| l.strip_prefix("取出值:")).collect();
+    taken == (0..10).map(|n| n.to_string()).collect::<Vec<_>>()
+}
+
+/// Twenty cars came and left, and never were more than five inside.
+fn never_more_than_five(lines: &[&str]) -> bool {
+    let (mut inside, mut came, mut most) = (0, 0, 0);
+    for line in lines {
+        if line.ends_with("停放加油") {
+            (inside, came) = (inside + 1, came + 1);
+        } else if line.ends_with("离开") {
+            inside -= 1;
+        }
+        most = most.max(inside);
+    }
+    most == 5 && came == 20 && inside == 0 && lines.last().is_some_and(|l| l.contains("所有车辆完成加油"))
+}
+
+#[test]
+fn promises_hold_under_other_schedules() {
+    let broken: Vec<String> = names()
+        .iter()
+        .flat_map(|name| (1..=6).map(move |seed| (name, seed)))
+        .filter_map(|(name, seed)| promise(name, &run(name, seed)).err().map(|e| format!("seed {seed}: {e}")))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}

@@ -1,0 +1,116 @@
+//! A program that is watched while it runs: wait for a line, send a signal, wait for its end.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use super::program::{LIMIT, Program, Seen, finish};
+
+/// See the module.
+pub struct Live {
+    child: Child,
+    call: String,
+    stdout: Stream,
+    stderr: Stream,
+    /// Holds the folder of the script.
+    _program: Program,
+}
+
+/// Lines as they come.
+struct Stream {
+    lines: Receiver<String>,
+    seen: String,
+}
+
+impl Stream {
+    fn of(stream: impl Read + Send + 'static) -> Stream {
+        let (tell, lines) = channel();
+        thread::spawn(move || {
+            let mut reader = BufReader::new(stream);
+            let mut line = Vec::new();
+            while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
+                if tell.send(String::from_utf8_lossy(&std::mem::take(&mut line)).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Stream { lines, seen: String::new() }
+    }
+
+    fn until(&mut self, wanted: &str) -> bool {
+        if self.seen.lines().any(|l| l.contains(wanted)) {
+            return true;
+        }
+        while let Ok(line) = self.lines.recv_timeout(LIMIT) {
+            self.seen.push_str(&line);
+            if line.contains(wanted) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn to_the_end(&mut self) -> String {
+        while let Ok(line) = self.lines.recv_timeout(LIMIT) {
+            self.seen.push_str(&line);
+        }
+        std::mem::take(&mut self.seen)
+    }
+}
+
+impl Live {
+    /// Starts it.
+    pub fn start(program: Program) -> Live {
+        let mut child = program.command().spawn().unwrap();
+        let stdout = Stream::of(child.stdout.take().unwrap());
+        let stderr = Stream::of(child.stderr.take().unwrap());
+        drop(child.stdin.take());
+        Live { child, call: "…".into(), stdout, stderr, _program: program }
+    }
+
+    /// A script in real time, once it has printed `ready`.
+    #[track_caller]
+    pub fn ready(script: &str) -> Live {
+        let mut live = Live::start(Program::script(script));
+        live.says("ready");
+        live
+    }
+
+    /// Waits for a line of stdout that contains this.
+    #[track_caller]
+    pub fn says(&mut self, wanted: &str) {
+        if !self.stdout.until(wanted) {
+            self.give_up(wanted);
+        }
+    }
+
+    /// Waits for a line of stderr that contains this.
+    #[track_caller]
+    pub fn reports(&mut self, wanted: &str) {
+        if !self.stderr.until(wanted) {
+            self.give_up(wanted);
+        }
+    }
+
+    #[track_caller]
+    fn give_up(&mut self, wanted: &str) -> ! {
+        self.signal("KILL");
+        let (out, err) = (self.stdout.to_the_end(), self.stderr.to_the_end());
+        panic!("no line with {wanted:?} came\n--- stdout\n{out}--- stderr\n{err}---");
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end. Both streams are given as they were from the beginning.
+    pub fn end(mut self) -> Seen {
+        let mut seen = finish(self.child, self.call);
+        seen.stdout = self.stdout.to_the_end();
+        seen.stderr = self.stderr.to_the_end();
+        seen
+    }
+}
