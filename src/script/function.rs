@@ -90,7 +90,7 @@ impl Callable {
 fn function_in(ctx: &NativeCallContext, argument: &str, value: Dynamic) -> Outcome<FnPtr> {
     let value = value.flatten();
     let shown = value.type_name();
-    if let Ok(name) = value.clone().into_immutable_string() {
+    if let Some(name) = value.read_lock::<ImmutableString>() {
         return named(ctx, &name);
     }
     match value.try_cast::<FnPtr>() {

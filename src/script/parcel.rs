@@ -84,7 +84,7 @@ pub fn make_content_over(value: &mut Dynamic, holder: &Holder) {
 struct TooDeep;
 
 /// Numbers, strings and the like hold nothing. Strings are immutable and may be shared.
-fn is_plain(value: &Dynamic) -> bool {
+pub fn is_plain(value: &Dynamic) -> bool {
     value.is_unit() || value.is_int() || value.is_float() || value.is_bool() || value.is_string() || value.is_char()
 }
 

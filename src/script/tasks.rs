@@ -8,7 +8,7 @@ use super::done::Done;
 use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, host, run_in};
-use super::parcel::{Parcel, make_content_over};
+use super::parcel::{Parcel, is_plain, make_content_over};
 use super::statements::kind_of;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, Thrown, innermost};
 use crate::kernel::task::alert;
@@ -66,6 +66,9 @@ pub fn conclude(result: Outcome<Dynamic>, holder: &Arc<ObjectCore>, source: Opti
 }
 
 fn pack(value: &mut Dynamic, holder: &Arc<ObjectCore>) -> Outcome<Parcel> {
+    if !value.is_shared() && is_plain(value) {
+        return Ok(Parcel::plain(std::mem::take(value)));
+    }
     let holder = Holder::Object(holder.clone());
     super::iterate::Place::of_loop("return").call(|ctx| Parcel::pack(ctx, std::mem::take(value), &holder))
 }
