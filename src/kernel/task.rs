@@ -456,7 +456,7 @@ mod tests {
         let target = Arc::new(Thing(ObjectCore::new("Thing")));
         let since = task.kernel().now();
         let site = Site::NONE;
-        task.begin_wait(Wait { target, verb: "wait", site, since, deadline: None, idle: false, order: 0 });
+        task.begin_wait(Wait { target, verb: "wait", site, since, deadline: None, idle: false, hears: 0, order: 0 });
         task.waiting().map_or(0, |wait| wait.order)
     }
 

@@ -90,6 +90,9 @@ struct Finding {
 /// What a function writes.
 type Findings = Vec<Finding>;
 
+/// What was found in which function, by the address of its definition, which is kept too.
+type Known = BTreeMap<usize, (Arc<ScriptFuncDef>, Arc<Findings>)>;
+
 /// Refuses closures in `value` (also within arrays, maps and other closures) that write what they captured.
 ///
 /// # Errors
@@ -198,7 +201,7 @@ fn definition(ctx: &NativeCallContext, name: &str) -> Option<Arc<ScriptFuncDef>>
 }
 
 fn findings(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>) -> Arc<Findings> {
-    static KNOWN: Mutex<BTreeMap<usize, (Arc<ScriptFuncDef>, Arc<Findings>)>> = Mutex::new(BTreeMap::new());
+    static KNOWN: Mutex<Known> = Mutex::new(Known::new());
     // The definition is kept with what was found, so its address stays its own.
     let key = Arc::as_ptr(definition) as usize;
     if let Some((_, findings)) = KNOWN.lock().get(&key) {

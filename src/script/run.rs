@@ -94,8 +94,7 @@ fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
 fn top_level(host: &Host, ast: &AST, echo: bool) -> Result<(), Thrown> {
     let value = host.engine().eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast)?;
     if echo && !value.is_unit() {
-        let shown =
-            host.engine().eval_with_scope::<String>(&mut Scope::new().push_dynamic("it", value), "it.to_debug()")?;
+        let shown = host.engine().eval_with_scope::<String>(Scope::new().push_dynamic("it", value), "it.to_debug()")?;
         // What cannot be printed cannot be told either.
         let _unread = host.print(&format!("{shown}\n"));
     }
