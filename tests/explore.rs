@@ -21,16 +21,7 @@ use orch::kernel::{Operation, Waitable, Waker, current};
 
 /// Runs `program` under every schedule with at most two hand-overs that were not needed; returns how many those are.
 fn all<R: Send + 'static>(program: impl Fn() -> R + Clone + Send + Sync + 'static) -> usize {
-    let program = without_alarm(program);
-    let t = std::time::Instant::now();
-    let r = every_schedule(2, 20_000, program, drop);
-    eprintln!("RUNS {r} {:?} {}", t.elapsed(), std::thread::current().name().unwrap());
-    r
-}
-
-/// The same for three or more tasks of many steps.
-fn most<R: Send + 'static>(program: impl Fn() -> R + Clone + Send + Sync + 'static) -> usize {
-    every_schedule(1, 20_000, without_alarm(program), drop)
+    every_schedule(2, 20_000, without_alarm(program), drop)
 }
 
 /// A task that nobody wakes is told that it waits for nobody, and then tries once more. So a lost wake-up goes by if

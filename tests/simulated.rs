@@ -300,6 +300,8 @@ fn goes(kernel: &Weak<Kernel>, what: &str) {
     }
 }
 
+type Call = fn(&Everything) -> Result<(), Fault>;
+
 /// Ends a program while tasks wait in every call there is. They note there what they should not see.
 fn leave_all_waiting(wrong: &Arc<Mutex<Vec<String>>>) -> Weak<Kernel> {
     let kernel = current().kernel().clone();
@@ -313,7 +315,7 @@ fn leave_all_waiting(wrong: &Arc<Mutex<Vec<String>>>) -> Weak<Kernel> {
     for i in 0..2 {
         all.smallest.put(i, None).unwrap();
     }
-    let calls: [fn(&Everything) -> Result<(), Fault>; 14] = [
+    let calls: [Call; 14] = [
         |all| all.lock.acquire(None),
         |all| all.rlock.acquire(None),
         |all| all.rwlock.acquire(Side::Write, None),

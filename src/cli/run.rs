@@ -66,8 +66,13 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
             return 1;
         }
     };
-    let clock = kernel.clone();
-    let started = watch_signals(&host).and_then(|()| run::start(&host, ast, show, move || end_after(&clock, until)));
+    let (clocked, timed) = (kernel.clone(), host.clone());
+    let first = move || {
+        if let Err(error) = end_after(&clocked, until) {
+            timed.say(&format!("error: --until cannot be kept: {error}\n"));
+        }
+    };
+    let started = watch_signals(&host).and_then(|()| run::start(&host, ast, show, first));
     if let Err(error) = started {
         host.say(&format!("error: cannot start: {error}\n"));
         return 1;

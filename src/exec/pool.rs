@@ -127,7 +127,7 @@ impl<R: Outcome> Pool<R> {
 
     /// Cancels all jobs that have not begun.
     pub fn cancel_pending(&self) {
-        while let Ok(job) = self.works.jobs.try_get() {
+        while let Some(job) = self.works.jobs.take_away() {
             job.future.cancel();
         }
     }
@@ -251,7 +251,7 @@ impl<R: Outcome> Works<R> {
     fn give_up(&self, failure: &R) {
         self.broken.store(true, Ordering::Release);
         self.jobs.close();
-        while let Ok(job) = self.jobs.try_get() {
+        while let Some(job) = self.jobs.take_away() {
             job.future.finish((self.plan.broken)(failure));
         }
     }

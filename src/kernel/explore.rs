@@ -4,6 +4,7 @@
 //! been tried (depth-first, as loom's and shuttle's exhaustive searches). Tasks may be made to hand over at every
 //! operation on a shared object, so two or three tasks of a few operations each are what it is for.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -122,8 +123,21 @@ pub fn run_once<R: Send + 'static>(setup: Setup, program: impl FnOnce() -> R + S
     }
     match receiver.recv() {
         Ok(Ok(result)) => result,
-        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Ok(Err(panic)) => panic_again(panic),
         Err(gone) => panic!("the program vanished: {gone}"),
+    }
+}
+
+/// Goes on with a panic of another thread, with its words: those it printed itself went to where that thread prints, which
+/// in tests is lost (threads are used again).
+///
+/// # Panics
+/// Always.
+pub fn panic_again(panic: Box<dyn Any + Send>) -> ! {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    match text.or_else(|| panic.downcast_ref::<&str>().copied()) {
+        Some(text) => panic!("{text}"),
+        None => std::panic::resume_unwind(panic),
     }
 }
 

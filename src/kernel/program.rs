@@ -41,6 +41,7 @@ pub struct Kernel {
     sources: Mutex<Vec<Arc<str>>>,
     chance: Mutex<fastrand::Rng>,
     next_task: AtomicU64,
+    next_thread: AtomicU64,
     next_object: AtomicU64,
     waits: AtomicU64,
     endless_waits: AtomicUsize,
@@ -74,6 +75,7 @@ impl Kernel {
             sources: Mutex::new(vec!["".into()]),
             chance: Mutex::new(chance),
             next_task: AtomicU64::new(1),
+            next_thread: AtomicU64::new(1),
             next_object: AtomicU64::new(1),
             waits: AtomicU64::new(0),
             endless_waits: AtomicUsize::new(0),
@@ -132,7 +134,11 @@ impl Kernel {
     /// A task that does not run yet. An empty name becomes `Thread-N`.
     pub fn new_task(self: &Arc<Self>, name: &str, role: Role, daemon: bool) -> Arc<Task> {
         let id = TaskId(self.next_task.fetch_add(1, Ordering::Relaxed));
-        let name = if name.is_empty() { format!("Thread-{}", id.0 - 1) } else { name.to_string() };
+        let number = match role {
+            Role::Thread => self.next_thread.fetch_add(1, Ordering::Relaxed),
+            Role::Main | Role::Service => 0,
+        };
+        let name = if name.is_empty() { format!("Thread-{number}") } else { name.to_string() };
         Task::new(self.clone(), id, name.into(), role, daemon)
     }
 

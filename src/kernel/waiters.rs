@@ -177,7 +177,10 @@ mod tests {
     fn counting() -> (Waker, Arc<AtomicUsize>) {
         let woken = Arc::new(AtomicUsize::new(0));
         let seen = woken.clone();
-        (Waker::Call(Arc::new(move || drop(seen.fetch_add(1, Ordering::SeqCst)))), woken)
+        let call = move || {
+            seen.fetch_add(1, Ordering::SeqCst);
+        };
+        (Waker::Call(Arc::new(call)), woken)
     }
 
     #[test]

@@ -4,13 +4,14 @@
 //! method that changes one in place, that change would vanish. So the closure is looked at when it is handed over, and
 //! refused with `CaptureError`, which names the variable and the line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnPtr, Map, Module, NativeCallContext, Position, ScriptFuncDef, Stmt};
 
 use super::handles::is_handle;
+use super::local::Local;
 use super::throw::{Outcome, Problem};
 
 /// Methods of Rhai's own types that change the value they are called on (arrays, blobs, maps, strings).
@@ -35,6 +36,8 @@ const CHANGING: &[&str] = &[
     "retain",
     "reverse",
     "set",
+    "set_bit",
+    "set_bits",
     "set_tag",
     "shift",
     "sort",
@@ -49,22 +52,43 @@ const CHANGING: &[&str] = &[
     "write_ascii",
 ];
 
+/// Functions that change their first argument only if that is an array or a blob.
+const CHANGING_LISTS: &[&str] = &["split"];
+
+/// One step from a variable towards what is written inside.
+#[derive(Clone)]
+enum Step {
+    /// `.name`
+    Field(String),
+    /// `[3]`
+    At(i64),
+    /// `[…]`: which item is known only when it runs.
+    Item,
+}
+
 /// How a captured variable is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Write {
     /// `v = …`, `v += …`: lost whatever `v` is.
     Whole,
-    /// `v.k = …`, `v[i] = …`, `v.push(…)`: lost unless `v` is a handle.
-    Inside,
+    /// `v.k = …`, `v[i] = …`, `v.push(…)`: lost unless `v`, or something on the way from it, is a handle.
+    Inside {
+        /// The way to what is changed.
+        steps: Vec<Step>,
+        /// True when strings do not mind.
+        lists_only: bool,
+    },
 }
 
 struct Finding {
+    name: String,
     write: Write,
     position: Position,
+    /// The statements and expressions around it.
+    around: Vec<usize>,
 }
 
-/// What a function writes, by variable: the first place of each.
-type Findings = BTreeMap<String, Finding>;
+/// What a function writes.
+type Findings = Vec<Finding>;
 
 /// Refuses closures in `value` (also within arrays, maps and other closures) that write what they captured.
 ///
@@ -92,29 +116,68 @@ fn check_closure(ctx: &NativeCallContext, function: &FnPtr) -> Outcome<()> {
     };
     let findings = findings(ctx, &definition);
     for (name, value) in definition.params.iter().zip(function.curry()) {
-        let Some(finding) = findings.get(name.as_str()) else {
-            continue;
-        };
-        if finding.write == Write::Whole || !is_handle(value) {
+        if let Some(finding) = findings.iter().find(|f| f.name == name.as_str() && f.is_lost(value)) {
             return Err(refusal(ctx, name, value, finding));
         }
     }
     Ok(())
 }
 
+impl Finding {
+    /// True when a write to a captured variable that has this value now is lost.
+    fn is_lost(&self, value: &Dynamic) -> bool {
+        match &self.write {
+            Write::Whole => true,
+            Write::Inside { lists_only: true, .. } if value.is_string() => false,
+            Write::Inside { steps, .. } => !leads_to_handle(value, steps),
+        }
+    }
+}
+
+/// What lies behind a handle is shared, so nothing that happens there is lost.
+fn leads_to_handle(value: &Dynamic, steps: &[Step]) -> bool {
+    if is_shared_by_tasks(value) {
+        return true;
+    }
+    let Some((step, rest)) = steps.split_first() else {
+        return false;
+    };
+    if let Some(fields) = value.read_lock::<Map>() {
+        return match step {
+            Step::Field(name) => fields.get(name.as_str()).is_some_and(|field| leads_to_handle(field, rest)),
+            Step::At(_) | Step::Item => fields.values().any(|field| leads_to_handle(field, rest)),
+        };
+    }
+    let Some(items) = value.read_lock::<Array>() else {
+        return false;
+    };
+    match step {
+        Step::At(at) if *at >= 0 => {
+            usize::try_from(*at).ok().and_then(|at| items.get(at)).is_some_and(|item| leads_to_handle(item, rest))
+        }
+        _ => items.iter().any(|item| leads_to_handle(item, rest)),
+    }
+}
+
+/// A handle, or a `Local`, of which every copy means the same too.
+fn is_shared_by_tasks(value: &Dynamic) -> bool {
+    is_handle(value) || value.is::<Local>()
+}
+
 fn refusal(ctx: &NativeCallContext, name: &str, value: &Dynamic, finding: &Finding) -> super::throw::Thrown {
     let line = finding.position.line().unwrap_or(0);
     let what = match finding.write {
         Write::Whole => "assigns to",
-        Write::Inside => "changes",
+        Write::Inside { .. } => "changes",
     };
     let value = value.flatten_clone();
+    let inside = matches!(finding.write, Write::Inside { .. });
     let instead = if is_handle(&value) {
         format!("it is shared as it is: change what it holds, as with {name}.value = …, or wrap it: Value({name})")
-    } else if finding.write == Write::Inside && value.is_array() {
-        format!("share it, before the closure: let {name} = SharedList({name})")
-    } else if finding.write == Write::Inside && value.is_map() {
-        format!("share it, before the closure: let {name} = SharedMap({name})")
+    } else if inside && value.is_array() {
+        format!("share it, before the closure: let {name} = SharedList({name}), or Value({name})")
+    } else if inside && value.is_map() {
+        format!("share it, before the closure: let {name} = SharedMap({name}), or Value({name})")
     } else {
         format!("share it, before the closure: let {name} = Value({name}), and use {name}.value")
     };
@@ -135,7 +198,8 @@ fn definition(ctx: &NativeCallContext, name: &str) -> Option<Arc<ScriptFuncDef>>
 }
 
 fn findings(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>) -> Arc<Findings> {
-    static KNOWN: Mutex<BTreeMap<usize, (Arc<ScriptFuncDef>, Arc<Findings>)>> = Mutex::new(BTreeMap::new());
+    type Known = BTreeMap<usize, (Arc<ScriptFuncDef>, Arc<Findings>)>;
+    static KNOWN: Mutex<Known> = Mutex::new(BTreeMap::new());
     // The definition is kept with what was found, so its address stays its own.
     let key = Arc::as_ptr(definition) as usize;
     if let Some((_, findings)) = KNOWN.lock().get(&key) {
@@ -150,27 +214,38 @@ fn findings(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>) -> Arc<Fin
 const DEEPEST: usize = 20;
 
 fn search(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>, depth: usize) -> Findings {
-    let mut findings = Findings::new();
-    let mut local = BTreeSet::new();
-    let mut inner = Vec::new();
+    let mut found = Found::default();
     body_of(definition).walk(&mut |path: &[ASTNode]| {
+        let around: Vec<usize> = path.iter().rev().skip(1).map(address).collect();
         match path.last() {
-            Some(ASTNode::Stmt(statement)) => note_statement(statement, &mut findings, &mut local),
-            Some(ASTNode::Expr(expression)) => note_expression(expression, &mut findings, &mut inner),
+            Some(ASTNode::Stmt(statement)) => found.note_statement(statement, around),
+            Some(ASTNode::Expr(expression)) => found.note_expression(expression, around),
             _ => {}
         }
         true
     });
+    let Found { mut findings, locals, inner } = found;
     if depth < DEEPEST {
-        for definition in inner.iter().filter_map(|name| self::definition(ctx, name)) {
-            // A closure in the closure captures under the same names.
-            for (name, finding) in search(ctx, &definition, depth + 1) {
-                findings.entry(name).or_insert(finding);
+        for (name, around) in inner {
+            if let Some(definition) = self::definition(ctx, &name) {
+                // A closure in the closure captures under the same names.
+                let inside = search(ctx, &definition, depth + 1);
+                findings.extend(inside.into_iter().map(|f| Finding { around: around.clone(), ..f }));
             }
         }
     }
-    findings.retain(|name, _| !local.contains(name) && definition.params.iter().any(|p| p == name));
+    findings.retain(|f| {
+        definition.params.iter().any(|p| *p == f.name) && !locals.iter().any(|local| local.is_written_by(f))
+    });
     findings
+}
+
+fn address(node: &ASTNode) -> usize {
+    match node {
+        ASTNode::Stmt(statement) => std::ptr::from_ref(*statement) as usize,
+        ASTNode::Expr(expression) => std::ptr::from_ref(*expression) as usize,
+        _ => 0,
+    }
 }
 
 /// Rhai shows the statements of a function only as part of a script: so this makes one of it alone.
@@ -180,48 +255,137 @@ fn body_of(definition: &Arc<ScriptFuncDef>) -> AST {
     AST::new_from_module(module)
 }
 
-fn note_statement(statement: &Stmt, findings: &mut Findings, local: &mut BTreeSet<String>) {
-    match statement {
-        // A variable of its own with this name: it is taken to be the one that is written.
-        Stmt::Var(definition, ..) => drop(local.insert(definition.0.name.to_string())),
-        Stmt::Assignment(assignment) => note(&assignment.1.lhs, false, findings),
-        _ => {}
+/// A variable of the function's own.
+struct Own {
+    name: String,
+    position: Position,
+    /// The block in which it is known, `None` for the whole function.
+    block: Option<usize>,
+}
+
+impl Own {
+    /// True when this variable, not a captured one of the same name, is what is written.
+    fn is_written_by(&self, finding: &Finding) -> bool {
+        let order = |p: Position| (p.line(), p.position());
+        self.name == finding.name
+            && order(self.position) <= order(finding.position)
+            && self.block.is_none_or(|block| finding.around.contains(&block))
     }
 }
 
-fn note_expression(expression: &Expr, findings: &mut Findings, inner: &mut Vec<String>) {
-    match expression {
-        Expr::DynamicConstant(value, _) => {
-            if let Some(function) = value.read_lock::<FnPtr>()
-                && function.is_anonymous()
-            {
-                inner.push(function.fn_name().to_string());
+/// What a walk through a function finds.
+#[derive(Default)]
+struct Found {
+    findings: Findings,
+    locals: Vec<Own>,
+    /// The closures made in it.
+    inner: Vec<(String, Vec<usize>)>,
+}
+
+impl Found {
+    fn note_statement(&mut self, statement: &Stmt, around: Vec<usize>) {
+        let here = std::ptr::from_ref(statement) as usize;
+        let mut own = |name: &str, position, block| self.locals.push(Own { name: name.to_string(), position, block });
+        match statement {
+            Stmt::Var(definition, _, position) => own(&definition.0.name, *position, around.first().copied()),
+            Stmt::For(parts, position) => {
+                own(&parts.0.name, *position, Some(here));
+                if let Some(counter) = &parts.1 {
+                    own(&counter.name, *position, Some(here));
+                }
             }
+            Stmt::Assignment(assignment) => self.note_assignment(&assignment.1.lhs, around),
+            Stmt::FnCall(call, _) => self.note_call(&call.name, &call.args, around),
+            _ => {}
         }
-        Expr::Dot(chain, ..) if ends_in_change(&chain.rhs) => note(expression, true, findings),
-        Expr::Index(chain, ..) if ends_in_change(&chain.rhs) => note(expression, true, findings),
-        _ => {}
     }
-}
 
-fn ends_in_change(mut expression: &Expr) -> bool {
-    loop {
+    fn note_expression(&mut self, expression: &Expr, around: Vec<usize>) {
         match expression {
-            Expr::Dot(chain, ..) | Expr::Index(chain, ..) => expression = &chain.rhs,
-            Expr::MethodCall(call, _) => return CHANGING.contains(&call.name.as_str()),
-            _ => return false,
+            Expr::DynamicConstant(value, _) => {
+                if let Some(function) = value.read_lock::<FnPtr>()
+                    && function.is_anonymous()
+                {
+                    self.inner.push((function.fn_name().to_string(), around));
+                }
+            }
+            Expr::Dot(..) | Expr::Index(..) => self.note_method(expression, around),
+            Expr::FnCall(call, _) => self.note_call(&call.name, &call.args, around),
+            _ => {}
+        }
+    }
+
+    /// `target = …`
+    fn note_assignment(&mut self, target: &Expr, around: Vec<usize>) {
+        let Way { root, mut steps, method: None } = way(target) else {
+            return;
+        };
+        let write = match steps.pop() {
+            None => Write::Whole,
+            Some(_) => Write::Inside { steps, lists_only: false },
+        };
+        self.note(root, write, around);
+    }
+
+    /// `target.method(…)`
+    fn note_method(&mut self, expression: &Expr, around: Vec<usize>) {
+        let Way { root, steps, method: Some(method) } = way(expression) else {
+            return;
+        };
+        let lists_only = CHANGING_LISTS.contains(&method);
+        if lists_only || CHANGING.contains(&method) {
+            self.note(root, Write::Inside { steps, lists_only }, around);
+        }
+    }
+
+    /// `function(target, …)`, which changes its first argument as the method does.
+    fn note_call(&mut self, name: &str, args: &[Expr], around: Vec<usize>) {
+        let lists_only = CHANGING_LISTS.contains(&name);
+        if let Some(root @ Expr::Variable(..)) = args.first()
+            && (lists_only || CHANGING.contains(&name))
+        {
+            self.note(root, Write::Inside { steps: Vec::new(), lists_only }, around);
+        }
+    }
+
+    fn note(&mut self, root: &Expr, write: Write, around: Vec<usize>) {
+        if let Expr::Variable(variable, _, position) = root {
+            self.findings.push(Finding { name: variable.1.to_string(), write, position: *position, around });
         }
     }
 }
 
-/// The variable at the root of what is written.
-fn note(target: &Expr, inside: bool, findings: &mut Findings) {
-    let (root, inside) = match target {
-        Expr::Dot(chain, ..) | Expr::Index(chain, ..) => (&chain.lhs, true),
-        other => (other, inside),
-    };
-    if let Expr::Variable(variable, _, position) = root {
-        let write = if inside { Write::Inside } else { Write::Whole };
-        findings.entry(variable.1.to_string()).or_insert(Finding { write, position: *position });
+/// A chain as far as its first method, which is called on what lies there; what follows works on what it returns.
+struct Way<'a> {
+    root: &'a Expr,
+    steps: Vec<Step>,
+    method: Option<&'a str>,
+}
+
+fn way(chain: &Expr) -> Way<'_> {
+    let mut way = Way { root: chain, steps: Vec::new(), method: None };
+    let mut at = chain;
+    let mut by_dot = None;
+    loop {
+        let (step, rest, dot) = match at {
+            Expr::Dot(parts, ..) => (&parts.lhs, Some(&parts.rhs), true),
+            Expr::Index(parts, ..) => (&parts.lhs, Some(&parts.rhs), false),
+            last => (last, None, false),
+        };
+        match (by_dot, step) {
+            (None, root) => way.root = root,
+            (Some(true), Expr::MethodCall(call, _)) => {
+                way.method = Some(&call.name);
+                return way;
+            }
+            (Some(true), Expr::Property(property, _)) => way.steps.push(Step::Field(property.2.to_string())),
+            (_, Expr::StringConstant(name, _)) => way.steps.push(Step::Field(name.to_string())),
+            (_, Expr::IntegerConstant(at, _)) => way.steps.push(Step::At(*at)),
+            _ => way.steps.push(Step::Item),
+        }
+        let Some(rest) = rest else {
+            return way;
+        };
+        (at, by_dot) = (rest, Some(dot));
     }
 }

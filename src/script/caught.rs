@@ -104,6 +104,11 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
         }
         EvalAltResult::ErrorAssignmentToConstant(name, _) => {
             map.insert("variable".into(), name.as_str().into());
+            // A handle that a closure captured is taken out of its variable, which is read-only for that reason.
+            message = format!(
+                "cannot assign to {name:?}: it is a constant, or a handle that a closure captured; take a new variable, \
+                 or a Value that holds it"
+            );
         }
         _ => {}
     }

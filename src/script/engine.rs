@@ -3,15 +3,16 @@
 //! This is the one seam to the evaluator. orch uses Rhai's tree walker; ARCHITECTURE.md says why not its `grain` VM.
 
 use std::cell::Cell;
+use std::sync::OnceLock;
 
 use rhai::packages::{
     BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
     MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, EvalContext, Module};
+use rhai::{Dynamic, Engine, EvalContext, Module, Shared};
 
 use super::throw::Ending;
-use super::{api, handles, iterate, modules, statements};
+use super::{api, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
 
 /// How deep script functions may call each other. Measured to fit [`crate::kernel::threads::STACK_SIZE`] with room for
@@ -41,13 +42,26 @@ pub fn assemble() -> Engine {
     resolve_handles(&mut engine);
     engine.set_module_resolver(modules::Resolver::default());
     statements::register(&mut engine);
-    handles::register(&mut engine);
-    let mut own = Module::new();
-    own.set_id("orch");
-    iterate::register(&mut engine, &mut own);
-    api::register(&mut own);
-    engine.register_global_module(own.into());
+    handles::name_types(&mut engine);
+    engine.register_type_with_name::<iterate::Stream>("Iterator");
+    engine.register_type_with_name::<local::Local>("Local");
+    engine.register_type_with_name::<api::pool::Request>("Request");
+    engine.register_global_module(vocabulary());
     engine
+}
+
+/// orch's functions, made once for all engines of the process.
+fn vocabulary() -> Shared<Module> {
+    static MADE: OnceLock<Shared<Module>> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let mut module = Module::new();
+        module.set_id("orch");
+        handles::register(&mut module);
+        iterate::register(&mut module);
+        api::register(&mut module);
+        module.into()
+    });
+    made.clone()
 }
 
 /// Rhai's standard packages but for its clock, which does not know simulated time.

@@ -7,7 +7,7 @@ use std::any::TypeId;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use rhai::{Dynamic, Engine};
+use rhai::{Dynamic, Engine, Module};
 
 use super::done::Done;
 use super::parcel::Parcel;
@@ -49,13 +49,17 @@ macro_rules! handles {
             }
         })*
 
-        /// Registers the types: names, printing, equality.
-        pub fn register(engine: &mut Engine) {
-            $(engine.register_type_with_name::<$name>($shown);
-            engine.register_fn("to_string", |h: &mut $name| show(&***h));
-            engine.register_fn("to_debug", |h: &mut $name| show(&***h));
-            engine.register_fn("==", |a: $name, b: $name| a.0.same(&b.0));
-            engine.register_fn("!=", |a: $name, b: $name| !a.0.same(&b.0));)*
+        /// Registers what all types can do: printing, equality.
+        pub fn register(module: &mut Module) {
+            $(module.set_native_fn("to_string", |h: &mut $name| Ok(show(&***h)));
+            module.set_native_fn("to_debug", |h: &mut $name| Ok(show(&***h)));
+            module.set_native_fn("==", |a: $name, b: $name| Ok(a.0.same(&b.0)));
+            module.set_native_fn("!=", |a: $name, b: $name| Ok(!a.0.same(&b.0)));)*
+        }
+
+        /// Tells an engine what the types are called.
+        pub fn name_types(engine: &mut Engine) {
+            $(engine.register_type_with_name::<$name>($shown);)*
         }
 
         fn table() -> &'static HashMap<TypeId, MakeOver> {

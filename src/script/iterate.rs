@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rhai::{Array, Blob, Dynamic, Engine, GlobalRuntimeState, Module, NativeCallContext, Position};
+use rhai::{Array, Blob, Dynamic, GlobalRuntimeState, Module, NativeCallContext, Position};
 
 use super::host::{host, mark};
 use super::throw::Outcome;
@@ -88,8 +88,7 @@ impl Iterator for Stream {
 }
 
 /// Registers streams as something `for` runs over.
-pub fn register(engine: &mut Engine, module: &mut Module) {
-    engine.register_type_with_name::<Stream>("Iterator");
+pub fn register(module: &mut Module) {
     module.set_iterator_result::<Stream, Dynamic>();
 }
 

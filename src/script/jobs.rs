@@ -94,12 +94,11 @@ impl Mapping {
     pub fn new(
         ctx: &NativeCallContext,
         f: Dynamic,
-        options: Map,
+        mut options: Options,
         timed: bool,
         total: Option<usize>,
     ) -> Outcome<Mapping> {
         mark(ctx);
-        let mut options = Options::new(options);
         let chunk = options.count(ctx, "chunksize", 1)?.unwrap_or(1);
         let limit = if timed { options.seconds(ctx, "timeout")? } else { None };
         let progress = Progress::from_options(ctx, &mut options, total)?;

@@ -22,7 +22,8 @@ struct Signature {
 /// Explains why `call`, as Rhai shows it (`put (Queue, string)`), fits no function.
 pub fn explain(host: &Host, call: &str) -> Mismatch {
     let (name, given) = parse(call);
-    if let Some(counts) = host.script_function(name).filter(|counts| !counts.contains(&given.len())) {
+    let of_script = if name.starts_with("anon$") { None } else { host.script_function(name) };
+    if let Some(counts) = of_script.filter(|counts| !counts.contains(&given.len())) {
         return Mismatch { message: takes(&format!("{name}()"), &counts, given.len()), is_type_error: true };
     }
     let signatures = signatures_of(host.engine(), name);
@@ -239,12 +240,24 @@ fn takes(name: &str, counts: &[usize], given: usize) -> String {
 fn unknown(host: &Host, name: &str, given: &[String]) -> Mismatch {
     if name.starts_with("anon$") {
         // How many of both are captured variables is not known here.
-        let many = host.script_function(name).is_some_and(|takes| takes.iter().all(|n| *n < given.len()));
-        let message = format!("this closure was called with too {} arguments", if many { "many" } else { "few" });
+        let counts = host.script_function(name).unwrap_or_default();
+        let message = match counts.iter().max() {
+            // Rhai does not find a closure that a function of another module made and returned.
+            Some(_) if counts.contains(&given.len()) => {
+                "this closure was made in an imported module and cannot be called here".to_string()
+            }
+            Some(most) if *most < given.len() => "this closure was called with too many arguments".to_string(),
+            _ => "this closure was called with too few arguments".to_string(),
+        };
         return Mismatch { message, is_type_error: true };
     }
     if let Some(counts) = host.script_function(name) {
-        return Mismatch { message: takes(&format!("{name}()"), &counts, given.len()), is_type_error: true };
+        let message = if counts.contains(&given.len()) {
+            format!("{name}() is a function of an imported module: call it by module::{name}(…), from a closure")
+        } else {
+            takes(&format!("{name}()"), &counts, given.len())
+        };
+        return Mismatch { message, is_type_error: true };
     }
     let of_scripts = host.script_function_names();
     // A module's function is known by its own name only.

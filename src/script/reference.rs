@@ -114,8 +114,9 @@ fn split(comments: &str) -> (String, Vec<Example>) {
 
 /// The whole reference as Markdown.
 pub fn markdown() -> String {
-    let mut page =
-        String::from("# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\nDurations are in seconds, int or float; options are a map, the last argument.\n");
+    let mut page = String::from(
+        "# Reference\n\nMade from the sources by `orch doc`; every example is run by the tests.\nDurations are in seconds, int or float; options are a map, the last argument.\n",
+    );
     let mut title = "";
     for entry in entries() {
         if entry.chapter != title {

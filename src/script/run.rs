@@ -42,31 +42,18 @@ pub fn parse(host: &Host, script: &Script) -> Result<AST, String> {
 }
 
 /// Starts the script as the main task. The program's end and status are told by [`crate::kernel::Kernel::wait_exit`].
-/// With `echo` the value of the top level is printed, unless it is `()`. `before` is run first, in the main task: what it
-/// starts has its fixed place in a repeatable schedule.
+/// With `echo` the value of the top level is printed, unless it is `()`. `first` is run by the main task before the script:
+/// what it starts is part of the schedule, which a thread from outside could not be repeatably.
 ///
 /// # Errors
 /// When the system can't start a thread.
-pub fn start(
-    host: &Arc<Host>,
-    ast: AST,
-    echo: bool,
-    before: impl FnOnce() -> std::io::Result<()> + Send + 'static,
-) -> std::io::Result<()> {
+pub fn start(host: &Arc<Host>, ast: AST, echo: bool, first: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let kernel = host.kernel().clone();
     let main = kernel.new_task("main", Role::Main, false);
     let host = host.clone();
     kernel.start(&main, move || {
-        run_in(&host, || {
-            let status = match before() {
-                Ok(()) => main_task(&host, &ast, echo),
-                Err(error) => {
-                    host.say(&format!("error: cannot start: {error}\n"));
-                    1
-                }
-            };
-            host.kernel().request_exit(status);
-        });
+        first();
+        run_in(&host, || host.kernel().request_exit(main_task(&host, &ast, echo)));
     })
 }
 
@@ -95,7 +82,7 @@ fn top_level(host: &Host, ast: &AST, echo: bool) -> Result<(), Thrown> {
     let value = host.engine().eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast)?;
     if echo && !value.is_unit() {
         let shown =
-            host.engine().eval_with_scope::<String>(&mut Scope::new().push_dynamic("it", value), "it.to_debug()")?;
+            host.engine().eval_with_scope::<String>(Scope::new().push_dynamic("it", value), "it.to_debug()")?;
         // What cannot be printed cannot be told either.
         let _unread = host.print(&format!("{shown}\n"));
     }

@@ -13,6 +13,9 @@ use super::throw::{CallbackError, Outcome, Thrown, call};
 use crate::kernel::{Holder, ObjectCore, Waitable};
 use crate::sync::Cell;
 
+/// Methods that only look: they wait for no update, so an update's own function may use them.
+const READING: &[&str] = &["len", "is_empty", "contains", "get", "keys", "values", "index_of", "extract"];
+
 /// A `SharedList`.
 pub struct List(Arc<Cell<Parcel>>);
 
@@ -92,7 +95,11 @@ pub fn method(ctx: &NativeCallContext, cell: &Arc<Cell<Parcel>>, name: &str, arg
         return call(ctx, || cell.update(|| through_copy(ctx, cell, &holder, name, args).map_err(CallbackError::from)));
     }
     let args = args.into_iter().map(|arg| detach(ctx, arg, &holder)).collect::<Outcome<Vec<_>>>()?;
-    let mut result = call(ctx, || cell.write(|parcel| native(ctx, parcel.peek_mut(), name, args)))??;
+    let body = |parcel: &mut Parcel| native(ctx, parcel.peek_mut(), name, args);
+    let mut result = match READING.contains(&name) {
+        true => cell.read_mut(body)?,
+        false => call(ctx, || cell.write(body))??,
+    };
     make_content_over(&mut result, &Holder::current());
     Ok(result)
 }

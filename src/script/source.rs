@@ -17,6 +17,8 @@ pub const AT: &str = "__at";
 /// Methods that are given closures, which may look at the very variable the path to the method's object starts from.
 const TAKES_CLOSURES: &str = "wait_for submit apply apply_async map map_async starmap imap imap_unordered update \
     put try_put send swap set add_done_callback spawn_thread spawn_process start";
+/// How many tokens are looked through for a closure among the arguments: calls may nest as deep as a script likes.
+const FARTHEST: usize = 1_000;
 /// What could go on the expression that a `with` block is, but starts a statement on a new line.
 const CONTINUES: [&str; 6] = ["[", "(", "-", "+", "|", "||"];
 
@@ -348,7 +350,7 @@ impl Walker<'_> {
     /// True when one of the arguments after this `(` begins with the bar of a closure.
     fn is_given_a_closure(&self, open: usize) -> bool {
         let mut depth = 0_usize;
-        for i in open..self.code.list.len() {
+        for i in open..self.code.list.len().min(open + FARTHEST) {
             match self.code.list[i].kind {
                 Kind::Open => depth += 1,
                 Kind::Close => depth -= 1,
@@ -730,8 +732,8 @@ mod tests {
             let source = Source::prepare(&piece.repeat(depth));
             assert!(source.rewritten().len() >= piece.len() * depth);
         }
-        let closed = ["a.b[".repeat(depth), "].get()".repeat(depth)].concat();
-        let source = Source::prepare(&closed);
+        let nested = "a.b.put(|| ".repeat(depth);
+        let source = Source::prepare(&nested);
         assert_eq!(source.rewritten().matches(AT).count(), depth);
     }
 }

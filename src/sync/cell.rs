@@ -33,6 +33,12 @@ impl<T: Send + 'static> Cell<T> {
         look(&self.value.lock())
     }
 
+    /// The same for a look that has to have the value as if to change it.
+    pub fn read_mut<R>(&self, look: impl FnOnce(&mut T) -> R) -> R {
+        door::query();
+        look(&mut self.value.lock())
+    }
+
     /// Changes the value. `change` must not wait.
     ///
     /// # Errors

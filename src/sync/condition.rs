@@ -68,13 +68,21 @@ impl Condition {
         }
     }
 
+    /// Fails unless the current task has the lock.
+    ///
+    /// # Errors
+    /// [`Fault::NotHeld`] and [`Fault::NotOwner`].
+    pub fn must_be_held(&self) -> Result<(), Fault> {
+        with_current(|task| self.lock().must_own(task.id()))
+    }
+
     /// Lets the `n` go on that wait longest.
     ///
     /// # Errors
     /// [`Fault::NotHeld`] and [`Fault::NotOwner`] without the lock.
     pub fn notify(&self, n: usize) -> Result<(), Fault> {
         door::point();
-        with_current(|task| self.lock().must_own(task.id()))?;
+        self.must_be_held()?;
         let mut waiters = self.waiters.lock();
         for _ in 0..n.min(waiters.len()) {
             waiters.grant();

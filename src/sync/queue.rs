@@ -187,7 +187,7 @@ impl<T: Send + 'static> Queue<T> {
         if self.putters.open_to_newcomers()
             && let Some(result) = self.try_push(&mut item)
         {
-            return result;
+            return self.after_push(result);
         }
         match block(&mut Put { queue: self.clone(), ticket: Ticket::default(), item }, limit) {
             Ok(result) => result,
@@ -206,7 +206,7 @@ impl<T: Send + 'static> Queue<T> {
         if !self.putters.open_to_newcomers() {
             return if self.is_closed() { Err(Fault::Closed(self.core.label())) } else { Ok(false) };
         }
-        self.try_push(&mut item).map_or(Ok(false), |result| result.map(|()| true))
+        self.try_push(&mut item).map_or(Ok(false), |result| self.after_push(result).map(|()| true))
     }
 
     /// Takes the next item, waiting at most `limit`.
@@ -218,7 +218,7 @@ impl<T: Send + 'static> Queue<T> {
         if self.getters.open_to_newcomers()
             && let Some(result) = self.try_pop()
         {
-            return result;
+            return self.after_pop(result);
         }
         match block(&mut self.getting(), limit) {
             Ok(result) => result,
@@ -234,7 +234,16 @@ impl<T: Send + 'static> Queue<T> {
     pub fn try_get(&self) -> Result<T, Fault> {
         door::query();
         let found = if self.getters.open_to_newcomers() { self.try_pop() } else { None };
-        found.unwrap_or_else(|| Err(Fault::Empty(self.core.label())))
+        match found {
+            Some(result) => self.after_pop(result),
+            None => Err(Fault::Empty(self.core.label())),
+        }
+    }
+
+    /// Takes the next item, also from before those who wait for it: for whoever clears the queue.
+    pub fn take_away(&self) -> Option<T> {
+        door::query();
+        self.try_pop().and_then(|result| self.after_pop(result).ok())
     }
 
     /// An operation that takes the next item.
@@ -306,7 +315,8 @@ impl<T: Send + 'static> Queue<T> {
         Ok(block(&mut Join { queue: self.clone(), ticket: Ticket::default() }, limit)?)
     }
 
-    /// `None` when there is no room.
+    /// `None` when there is no room. The other side is told by [`Queue::after_push`], when no lock of this side is held:
+    /// two tasks, each with the lock of its side, must not want the other's.
     fn try_push(&self, item: &mut Option<T>) -> Option<Result<(), Fault>> {
         let max = self.maxsize.unwrap_or(usize::MAX / ONE);
         let reserved = self.word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |word| {
@@ -326,22 +336,33 @@ impl<T: Send + 'static> Queue<T> {
             self.word.fetch_sub(ONE, Ordering::SeqCst);
             // It counted for a moment, and somebody may have begun to join meanwhile.
             self.one_less_unfinished();
-            self.putters.nudge();
             return Err(fault);
         }
-        self.getters.nudge();
         self.tell(|task, object| Event::Put { task, object, size });
         Ok(())
     }
 
-    /// `None` when there is nothing to take.
+    fn after_push(&self, result: Result<(), Fault>) -> Result<(), Fault> {
+        match &result {
+            Ok(()) => self.getters.nudge(),
+            // The place it had for a moment is free again.
+            Err(_) => self.putters.nudge(),
+        }
+        result
+    }
+
+    fn after_pop(&self, result: Result<T, Fault>) -> Result<T, Fault> {
+        if self.maxsize.is_some() && result.is_ok() {
+            self.putters.nudge();
+        }
+        result
+    }
+
+    /// `None` when there is nothing to take. The other side is told by [`Queue::after_pop`], as with [`Queue::try_push`].
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
             if let Some(item) = self.store.pop() {
                 let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
-                if self.maxsize.is_some() {
-                    self.putters.nudge();
-                }
                 self.tell(|task, object| Event::Got { task, object, size });
                 return Some(Ok(item));
             }
@@ -388,7 +409,7 @@ impl<T: Send + 'static> Operation for Get<T> {
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let queue = &self.queue;
         let more = || queue.word.load(Ordering::SeqCst) != 0;
-        queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more)
+        queue.getters.poll(&mut self.ticket, waker, || queue.try_pop(), more).map(|result| queue.after_pop(result))
     }
 
     fn abandon(&mut self) {
@@ -422,7 +443,7 @@ impl<T: Send + 'static> Operation for Put<T> {
             // On a closed queue the next one succeeds too: it is told.
             word & CLOSED != 0 || queue.maxsize.is_none_or(|max| word / ONE < max)
         };
-        queue.putters.poll(ticket, waker, || queue.try_push(item), more)
+        queue.putters.poll(ticket, waker, || queue.try_push(item), more).map(|result| queue.after_push(result))
     }
 
     fn abandon(&mut self) {

@@ -10,7 +10,7 @@ use orch::sync::select::{Arm, Mapped, Select};
 use orch::sync::{Event, Fault, Future, Lock, Order, Queue, Semaphore};
 use parking_lot::Mutex;
 
-use super::{all, most};
+use super::all;
 use crate::support::{Own, Spawned, join_all, ms, spawn};
 
 type Number = Own<Future<u32>>;
@@ -212,7 +212,7 @@ fn arm<O: Operation + 'static>(op: O, map: impl FnMut(O::Output) -> Got + 'stati
 fn of_several_arms_exactly_one_takes_effect() {
     let seen = Arc::new(Mutex::new([0; 4]));
     let told = seen.clone();
-    most(move || {
+    all(move || {
         let queue = Own::new(Queue::new("Queue", Order::Fifo, None));
         let (lock, event, f) = (Own::new(Lock::new()), Own::new(Event::new()), future());
         lock.acquire(None).unwrap();
@@ -255,7 +255,7 @@ fn of_several_arms_exactly_one_takes_effect() {
 
 #[test]
 fn an_item_and_a_lock_that_a_select_left_reach_the_next() {
-    most(|| {
+    all(|| {
         let queue = Own::new(Queue::new("Queue", Order::Fifo, None));
         let (lock, event) = (Own::new(Lock::new()), Own::new(Event::new()));
         lock.acquire(None).unwrap();

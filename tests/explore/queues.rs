@@ -7,7 +7,7 @@ use orch::kernel::{Stop, Waitable, block, point, sleep};
 use orch::sync::{Fault, Order, Queue};
 use parking_lot::Mutex;
 
-use super::{Watched, all, most};
+use super::{Watched, all};
 use crate::support::{Own, Spawned, join_all, ms, spawn};
 
 type Numbers = Own<Queue<u32>>;
@@ -56,7 +56,7 @@ fn sorted(parts: impl IntoIterator<Item = Vec<u32>>) -> Vec<u32> {
 #[test]
 fn every_item_comes_out_once_whoever_gets_it() {
     for order in ORDERS {
-        most(move || {
+        all(move || {
             let queue = order(None);
             let getters = [gets(&queue, 1), gets(&queue, 1)];
             let putter = puts(&queue, [1, 2]);
@@ -94,7 +94,7 @@ fn each_order_is_its_own() {
 #[test]
 fn a_full_queue_makes_its_putters_wait_and_never_holds_too_much() {
     for order in ORDERS {
-        most(move || {
+        all(move || {
             let queue = order(Some(1));
             let most = Arc::new(AtomicUsize::new(0));
             let seen = most.clone();
@@ -120,7 +120,7 @@ fn a_full_queue_makes_its_putters_wait_and_never_holds_too_much() {
 fn an_item_that_meets_a_time_limit_or_a_cancellation_is_not_lost() {
     let seen = Arc::new(Mutex::new([0; 2]));
     let told = seen.clone();
-    most(move || {
+    all(move || {
         let queue = fifo(None);
         let get = |limit| {
             spawn(|me| {
@@ -146,7 +146,7 @@ fn an_item_that_meets_a_time_limit_or_a_cancellation_is_not_lost() {
 
 #[test]
 fn room_that_meets_a_time_limit_or_a_cancellation_is_not_lost() {
-    most(|| {
+    all(|| {
         let queue = fifo(Some(1));
         queue.put(0, None).unwrap();
         let put = |item, limit| {
@@ -199,7 +199,7 @@ fn nobody_who_waits_for_an_item_is_overtaken_twice() {
 
 #[test]
 fn a_close_ends_every_wait_and_loses_nothing() {
-    most(|| {
+    all(|| {
         let queue = fifo(Some(1));
         let put = |item| {
             spawn(|me| {
@@ -332,6 +332,26 @@ fn an_item_that_does_not_compare_leaves_no_trace() {
         }
         assert!(queue.task_done().is_err());
         queue.join(None).unwrap();
+    });
+}
+
+#[test]
+fn an_item_that_does_not_compare_after_a_wait_lets_the_next_in() {
+    all(|| {
+        let queue = priority(Some(2));
+        queue.put(1, None).unwrap();
+        queue.put(2, None).unwrap();
+        let putters = [10, 3].map(|item| {
+            let putter = spawn(|me| {
+                let queue = queue.to(me);
+                move || queue.put(item, None).is_ok()
+            });
+            sleep(ms(1)).unwrap(); // it waits
+            putter
+        });
+        assert_eq!(queue.get(None).unwrap(), 1);
+        assert_eq!(join_all(putters), [false, true]);
+        assert_eq!(queue.state(), "2 items");
     });
 }
 

@@ -2,11 +2,12 @@
 //! whose holders the deadlock search knows.
 
 use std::ops::Deref;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use orch::kernel::explore::panic_again;
 use orch::kernel::{Handle, Holder, Object, Role, Task, current, point};
 use orch::sync::{Fault, Future};
 use parking_lot::Mutex;
@@ -67,7 +68,7 @@ impl<R> Spawned<R> {
         let outcome = self.result.lock().take();
         match outcome.expect("a task leaves its outcome") {
             Ok(result) => result,
-            Err(panic) => resume_unwind(panic),
+            Err(panic) => panic_again(panic),
         }
     }
 }

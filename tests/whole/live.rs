@@ -61,7 +61,7 @@ impl Stream {
         false
     }
 
-    fn to_the_end(&mut self) -> String {
+    fn read_rest(&mut self) -> String {
         while let Ok(line) = self.lines.recv_timeout(LIMIT) {
             self.seen.push_str(&line);
         }
@@ -119,7 +119,7 @@ impl Live {
     #[track_caller]
     fn give_up(&mut self, wanted: &str) -> ! {
         self.signal("KILL");
-        let (out, err) = (self.stdout.to_the_end(), self.stderr.to_the_end());
+        let (out, err) = (self.stdout.read_rest(), self.stderr.read_rest());
         panic!("no line with {wanted:?} came\n--- stdout\n{out}--- stderr\n{err}---");
     }
 
@@ -132,8 +132,8 @@ impl Live {
     /// Waits for the end. Both streams are given as they were from the beginning.
     pub fn end(mut self) -> Seen {
         let mut seen = finish(self.child, self.call);
-        seen.stdout = self.stdout.to_the_end();
-        seen.stderr = self.stderr.to_the_end();
+        seen.stdout = self.stdout.read_rest();
+        seen.stderr = self.stderr.read_rest();
         seen
     }
 }

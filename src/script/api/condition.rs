@@ -19,6 +19,8 @@ fn wait_until(
 ) -> Outcome<bool> {
     let kernel = condition.core().kernel().clone();
     let deadline = limit.map(|l| kernel.now().saturating_add(l));
+    // Also where the predicate holds at once: it may only be looked at under the lock.
+    call(ctx, || condition.must_be_held())?;
     loop {
         if truth(ctx, &predicate.call([])?)? {
             return Ok(true);

@@ -21,7 +21,7 @@ fn map_over(ctx: &NativeCallContext, pool: &ExecutorHandle, f: Dynamic, mut list
         _ => None,
     };
     let calls = zipped(ctx, lists)?;
-    let mapping = Mapping::new(ctx, f, options.unwrap_or_default(), true, Some(calls.len()))?;
+    let mapping = Mapping::new(ctx, f, Options::new(options.unwrap_or_default()), true, Some(calls.len()))?;
     jobs::stream_in_order(ctx, pool, mapping, calls)
 }
 
@@ -188,7 +188,7 @@ pub mod functions {
     /// Takes no more work and waits for what it has.
     ///
     /// # Errors
-    /// `DeadlockError` in one of its own threads; `Cancelled`, `Interrupted`.
+    /// `ThreadError` in one of its own threads; `DeadlockError`, `Cancelled`, `Interrupted`.
     ///
     /// ```rhai
     /// let pool = ThreadPoolExecutor(1);

@@ -24,24 +24,35 @@ fn make(ctx: &NativeCallContext, size: Option<Dynamic>, options: Map) -> Outcome
     Ok(PoolHandle::of(Arc::new(RequestPool { pool, open: parking_lot::Mutex::default() })))
 }
 
-/// Adds the callbacks that the options ask for; an error that a callback hears of has been asked about.
-fn add_callbacks(ctx: &NativeCallContext, future: &JobFuture, options: Map) -> Outcome<()> {
-    let mut options = Options::new(options);
-    let callback = options.take("callback").filter(|f| !f.is_unit());
-    let error_callback = options.take("error_callback").filter(|f| !f.is_unit());
-    options.finish(ctx)?;
-    let packed = |name: &str, f: Dynamic| Callable::for_other(ctx, name, f, &Holder::Outside);
-    let callback = callback.map(|f| packed("option callback", f)).transpose()?;
-    let error_callback = error_callback.map(|f| packed("option error_callback", f)).transpose()?;
-    let host = host();
-    future.when_over(move |future| match (future.look(|done| done.cloned()), callback, error_callback) {
-        (Ok(Some(Done::Value(value))), Some(callback), _) => run_callback(&host, &callback, Parcel::unpack(value)),
-        (Ok(Some(Done::Failed(failure))), _, Some(callback)) => {
-            run_callback(&host, &callback, failure.ask().into());
-        }
-        _ => {}
-    });
-    Ok(())
+/// What `apply_async` and `map_async` call when it is over.
+struct Callbacks {
+    callback: Option<Callable>,
+    error_callback: Option<Callable>,
+}
+
+impl Callbacks {
+    /// Those that the options ask for. Read before anything is handed to the pool, so that a wrong option starts nothing.
+    fn from_options(ctx: &NativeCallContext, options: &mut Options) -> Outcome<Callbacks> {
+        let callback = options.take("callback").filter(|f| !f.is_unit());
+        let error_callback = options.take("error_callback").filter(|f| !f.is_unit());
+        let packed = |name: &str, f: Dynamic| Callable::for_other(ctx, name, f, &Holder::Outside);
+        let callback = callback.map(|f| packed("option callback", f)).transpose()?;
+        let error_callback = error_callback.map(|f| packed("option error_callback", f)).transpose()?;
+        Ok(Callbacks { callback, error_callback })
+    }
+
+    /// Has them called; an error that a callback hears of has been asked about.
+    fn add_to(self, future: &JobFuture) {
+        let Callbacks { callback, error_callback } = self;
+        let host = host();
+        future.when_over(move |future| match (future.look(|done| done.cloned()), callback, error_callback) {
+            (Ok(Some(Done::Value(value))), Some(callback), _) => run_callback(&host, &callback, Parcel::unpack(value)),
+            (Ok(Some(Done::Failed(failure))), _, Some(callback)) => {
+                run_callback(&host, &callback, failure.ask().into());
+            }
+            _ => {}
+        });
+    }
 }
 
 fn one_by_one(items: Array) -> Vec<Array> {
@@ -50,18 +61,12 @@ fn one_by_one(items: Array) -> Vec<Array> {
 
 fn map_all(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, options: Map) -> Outcome<JobFuture> {
     let items = self::list(ctx, "list", list)?;
-    let (mapping_options, callbacks) = split_options(options);
-    let mapping = Mapping::new(ctx, f, mapping_options, false, Some(items.len()))?;
+    let mut options = Options::new(options);
+    let callbacks = Callbacks::from_options(ctx, &mut options)?;
+    let mapping = Mapping::new(ctx, f, options, false, Some(items.len()))?;
     let whole = jobs::gather(ctx, &pool.pool, mapping, one_by_one(items))?;
-    add_callbacks(ctx, &whole, callbacks)?;
+    callbacks.add_to(&whole);
     Ok(whole)
-}
-
-/// The options of the callbacks apart from the others.
-fn split_options(options: Map) -> (Map, Map) {
-    let (callbacks, others): (Vec<_>, Vec<_>) =
-        options.into_iter().partition(|(key, _)| matches!(key.as_str(), "callback" | "error_callback"));
-    (others.into_iter().collect(), callbacks.into_iter().collect())
 }
 
 fn star(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, options: Map) -> Outcome<Array> {
@@ -69,7 +74,7 @@ fn star(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, o
         .into_iter()
         .map(|args| self::list(ctx, "each item of list", args))
         .collect::<Outcome<Vec<_>>>()?;
-    let mapping = Mapping::new(ctx, f, options, false, Some(calls.len()))?;
+    let mapping = Mapping::new(ctx, f, Options::new(options), false, Some(calls.len()))?;
     let whole = jobs::gather(ctx, &pool.pool, mapping, calls)?;
     array_of(ctx, &whole)
 }
@@ -87,7 +92,7 @@ fn stream(
     options: Map,
     in_order: bool,
 ) -> Outcome<Stream> {
-    let mapping = Mapping::new(ctx, f, options, false, None)?;
+    let mapping = Mapping::new(ctx, f, Options::new(options), false, None)?;
     jobs::stream_ahead(ctx, &pool.pool, mapping, list, in_order)
 }
 
@@ -187,8 +192,11 @@ pub mod functions {
         args: Array,
         options: Map,
     ) -> Outcome<FutureHandle> {
+        let mut options = Options::new(options);
+        let callbacks = Callbacks::from_options(&ctx, &mut options)?;
+        options.finish(&ctx)?;
         let future = jobs::submit(&ctx, &pool.pool, f, args)?;
-        add_callbacks(&ctx, &future, options)?;
+        callbacks.add_to(&future);
         Ok(FutureHandle::of(future))
     }
 

@@ -8,6 +8,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use crate::exec;
 use crate::kernel::{Holder, Role, Task, door, with_current};
 use crate::script::arguments::{Options, seconds};
+use crate::script::capture;
 use crate::script::done::Done;
 use crate::script::function::{Callable, pack_arguments};
 use crate::script::handles::Thread as ThreadHandle;
@@ -29,6 +30,8 @@ fn job(ctx: &NativeCallContext, f: Dynamic, args: Array, holder: &Holder) -> Out
     let Some(run) = run else {
         return throw(ctx, "TypeError", format!("{}(): the object has no function `run`", ctx.fn_name()));
     };
+    // Its other functions may be called from `run`.
+    capture::check(ctx, &object)?;
     let function = Callable::for_other(ctx, "run", run, holder)?;
     Ok(Job { function, this: Some(object), args: pack_arguments(ctx, args, holder)? })
 }
