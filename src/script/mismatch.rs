@@ -22,7 +22,8 @@ struct Signature {
 /// Explains why `call`, as Rhai shows it (`put (Queue, string)`), fits no function.
 pub fn explain(host: &Host, call: &str) -> Mismatch {
     let (name, given) = parse(call);
-    if let Some(counts) = host.script_function(name).filter(|counts| !counts.contains(&given.len())) {
+    let of_script = if name.starts_with("anon$") { None } else { host.script_function(name) };
+    if let Some(counts) = of_script.filter(|counts| !counts.contains(&given.len())) {
         return Mismatch { message: takes(&format!("{name}()"), &counts, given.len()), is_type_error: true };
     }
     let signatures = signatures_of(host.engine(), name);
