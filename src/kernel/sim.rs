@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::readiness::{Bell, Source};
 use super::schedule::Chooser;
 use super::task::{Task, TaskId, parked, run_as};
 use super::threads;
@@ -27,6 +28,8 @@ struct State {
     /// When a parked task gives up: by time, then in the order in which they parked.
     due: BTreeMap<(Duration, u64), Arc<Task>>,
     parked: BTreeMap<TaskId, Option<(Duration, u64)>>,
+    /// Who waits for descriptors. While somebody does, the clock stands still.
+    outside: BTreeMap<TaskId, (Arc<Task>, Vec<Source>)>,
     chooser: Box<dyn Chooser>,
     order: u64,
     queries: u32,
@@ -39,6 +42,8 @@ pub struct SimWorld {
     now: AtomicU64,
     preempts: AtomicBool,
     state: Mutex<State>,
+    /// Wakes whoever looks after the descriptors.
+    bell: Bell,
 }
 
 impl SimWorld {
@@ -51,11 +56,13 @@ impl SimWorld {
                 ready: Vec::new(),
                 due: BTreeMap::new(),
                 parked: BTreeMap::new(),
+                outside: BTreeMap::new(),
                 chooser,
                 order: 0,
                 queries: 0,
                 idle: true,
             }),
+            bell: Bell::default(),
         }
     }
 
@@ -84,7 +91,7 @@ impl SimWorld {
         Ok(())
     }
 
-    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
+    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>, sources: &[Source]) {
         let begun =
             task.parking.state.compare_exchange(parked::RUNNING, parked::WAITING, Ordering::AcqRel, Ordering::Acquire);
         if begun.is_ok() {
@@ -93,6 +100,9 @@ impl SimWorld {
             // An outside wake-up may have come before the task is in the list of the parked.
             if task.parking.state.load(Ordering::Acquire) == parked::WAITING {
                 state.park(task, deadline);
+                if !sources.is_empty() {
+                    state.outside.insert(task.id(), (task.clone(), sources.to_vec()));
+                }
             } else {
                 state.ready.push(task.clone());
             }
@@ -109,8 +119,10 @@ impl SimWorld {
             if let Some(key) = entry {
                 state.due.remove(&key);
             }
+            state.outside.remove(&task.id());
             drop(state);
             self.make_ready(task.clone());
+            self.bell.ring();
         }
     }
 
@@ -150,7 +162,7 @@ impl SimWorld {
             due.find(|when| *when > now).filter(|_| state.ready.is_empty())
         };
         // Behave as an interrupted busy wait would: others go on, or time passes.
-        self.park(task, Some(next_due.unwrap_or_else(|| self.now())));
+        self.park(task, Some(next_due.unwrap_or_else(|| self.now())), &[]);
     }
 
     fn make_ready(&self, task: Arc<Task>) {
@@ -182,10 +194,37 @@ impl SimWorld {
             if !state.ready.is_empty() {
                 continue;
             }
+            if !state.outside.is_empty() {
+                drop(state);
+                self.look_outside();
+                continue;
+            }
             if !state.advance(&self.now) {
                 state.idle = true;
                 return;
             }
+        }
+    }
+}
+
+impl SimWorld {
+    /// All tasks wait and some of them for the world outside: wait there until it answers, or until one is woken. It is
+    /// asked only then, so that the schedule depends on it as little as can be.
+    fn look_outside(&self) {
+        self.bell.listen();
+        let waiting: Vec<(Arc<Task>, Vec<Source>)> = {
+            let state = self.state.lock();
+            if !state.ready.is_empty() {
+                return self.bell.stop_listening();
+            }
+            state.outside.values().cloned().collect()
+        };
+        let (owners, sources): (Vec<&Arc<Task>>, Vec<Source>) =
+            waiting.iter().flat_map(|(task, sources)| sources.iter().map(move |s| (task, s.clone()))).unzip();
+        let ready = self.bell.wait(&sources, None);
+        self.bell.stop_listening();
+        for source in ready {
+            owners[source].wake();
         }
     }
 }
