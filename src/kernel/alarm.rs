@@ -64,6 +64,11 @@ pub fn after(delay: Duration, call: impl FnOnce() + Send + 'static) -> Alarm {
     Alarm(Some(key))
 }
 
+/// Stops this OS thread for a time. For what is no task and has no program to serve: helpers, and the end of orch.
+pub fn wait(time: Duration) {
+    std::thread::sleep(time);
+}
+
 impl Drop for Alarm {
     fn drop(&mut self) {
         if let Some(key) = self.0 {
@@ -107,7 +112,7 @@ mod tests {
         let (said, heard) = mpsc::channel();
         let say = |what: u32| {
             let said = said.clone();
-            move || drop(said.send(what))
+            move || _ = said.send(what)
         };
         let _late = after(Duration::from_millis(60), say(2));
         let _soon = after(Duration::from_millis(20), say(1));

@@ -24,6 +24,7 @@ pub mod events;
 pub mod explore;
 pub mod lull;
 pub mod object;
+pub mod os;
 pub mod program;
 pub mod readiness;
 pub mod real;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -29,12 +29,20 @@ struct State {
     due: BTreeMap<(Duration, u64), Arc<Task>>,
     parked: BTreeMap<TaskId, Option<(Duration, u64)>>,
     /// Who waits for descriptors. While somebody does, the clock stands still.
-    outside: BTreeMap<TaskId, (Arc<Task>, Vec<Source>)>,
+    outside: BTreeMap<TaskId, Outside>,
     chooser: Box<dyn Chooser>,
     order: u64,
     queries: u32,
     /// Nobody has the turn.
     idle: bool,
+}
+
+/// A wait for the world outside, where simulated time means nothing: it gives up by real time, and moves the clock then.
+#[derive(Clone)]
+struct Outside {
+    task: Arc<Task>,
+    sources: Vec<Source>,
+    until: Option<(Instant, Duration)>,
 }
 
 /// See the module.
@@ -101,7 +109,10 @@ impl SimWorld {
             if task.parking.state.load(Ordering::Acquire) == parked::WAITING {
                 state.park(task, deadline);
                 if !sources.is_empty() {
-                    state.outside.insert(task.id(), (task.clone(), sources.to_vec()));
+                    let left = deadline.map(|when| when.saturating_sub(self.now()));
+                    let real = left.and_then(|left| Instant::now().checked_add(left));
+                    let until = real.zip(deadline);
+                    state.outside.insert(task.id(), Outside { task: task.clone(), sources: sources.to_vec(), until });
                 }
             } else {
                 state.ready.push(task.clone());
@@ -199,10 +210,11 @@ impl SimWorld {
                 self.look_outside();
                 continue;
             }
-            if !state.advance(&self.now) {
+            let Some(when) = state.next_due() else {
                 state.idle = true;
                 return;
-            }
+            };
+            state.advance(&self.now, when);
         }
     }
 }
@@ -212,7 +224,7 @@ impl SimWorld {
     /// asked only then, so that the schedule depends on it as little as can be.
     fn look_outside(&self) {
         self.bell.listen();
-        let waiting: Vec<(Arc<Task>, Vec<Source>)> = {
+        let waiting: Vec<Outside> = {
             let state = self.state.lock();
             if !state.ready.is_empty() {
                 return self.bell.stop_listening();
@@ -220,9 +232,16 @@ impl SimWorld {
             state.outside.values().cloned().collect()
         };
         let (owners, sources): (Vec<&Arc<Task>>, Vec<Source>) =
-            waiting.iter().flat_map(|(task, sources)| sources.iter().map(move |s| (task, s.clone()))).unzip();
-        let ready = self.bell.wait(&sources, None);
+            waiting.iter().flat_map(|wait| wait.sources.iter().map(|source| (&wait.task, source.clone()))).unzip();
+        let until = waiting.iter().filter_map(|wait| wait.until).min();
+        let left = until.map(|(real, _)| real.saturating_duration_since(Instant::now()));
+        let ready = self.bell.wait(&sources, left);
         self.bell.stop_listening();
+        if let Some((real, when)) = until.filter(|_| ready.is_empty())
+            && Instant::now() >= real
+        {
+            self.state.lock().advance(&self.now, when);
+        }
         for source in ready {
             owners[source].wake();
         }
@@ -252,19 +271,20 @@ impl State {
         self.ready.remove(at)
     }
 
-    /// Moves the clock to the next deadline and makes those ready whose time has come; false when nothing is due.
-    fn advance(&mut self, now: &AtomicU64) -> bool {
-        let Some((&(when, _), _)) = self.due.first_key_value() else {
-            return false;
-        };
+    fn next_due(&self) -> Option<Duration> {
+        self.due.first_key_value().map(|((when, _), _)| *when)
+    }
+
+    /// Moves the clock to `when` and makes those ready whose time has come.
+    fn advance(&mut self, now: &AtomicU64, when: Duration) {
         let nanos = u64::try_from(when.as_nanos()).unwrap_or(u64::MAX);
         now.fetch_max(nanos, Ordering::AcqRel);
         while let Some(entry) = self.due.first_entry().filter(|e| e.key().0 <= when) {
             let task = entry.remove();
             self.parked.remove(&task.id());
+            self.outside.remove(&task.id());
             self.ready.push(task);
         }
-        true
     }
 }
 
