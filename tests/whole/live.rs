@@ -14,7 +14,7 @@ pub struct Live {
     stdout: Stream,
     stderr: Stream,
     /// Holds the folder of the script.
-    _program: Program,
+    program: Program,
 }
 
 /// Lines as they come.
@@ -76,7 +76,7 @@ impl Live {
         let stdout = Stream::of(child.stdout.take().unwrap());
         let stderr = Stream::of(child.stderr.take().unwrap());
         drop(child.stdin.take());
-        Live { child, call: "…".into(), stdout, stderr, _program: program }
+        Live { child, call: "…".into(), stdout, stderr, program }
     }
 
     /// A script in real time, once it has printed `ready`.
@@ -121,6 +121,16 @@ impl Live {
         self.signal("KILL");
         let (out, err) = (self.stdout.until_the_end(), self.stderr.until_the_end());
         panic!("no line with {wanted:?} came\n--- stdout\n{out}--- stderr\n{err}---");
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Makes an empty file in the folder of the script, as a sign to it.
+    pub fn put_file(&self, name: &str) {
+        std::fs::write(self.program.own_folder().join(name), "").unwrap();
     }
 
     /// Sends a signal.

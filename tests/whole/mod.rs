@@ -2,6 +2,7 @@
 
 #![expect(dead_code, reason = "every test file uses a part of it")]
 
+pub mod family;
 pub mod golden;
 pub mod live;
 pub mod program;
