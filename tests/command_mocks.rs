@@ -59,7 +59,7 @@ fn ends_by_time_and_by_the_script() {
         r#"
         mock_cmd("long*", #{stdout: "partly\n", seconds: 100});
         let begun = monotonic();
-        try { cmd("long").timeout(10).capture(); } catch (e) { print([e.kind, e.message, e.signal, monotonic() - begun]); }
+        try { cmd("long").timeout(10).capture(); } catch (e) { print([e.kind, e.message, e.signal, e.stdout, monotonic() - begun]); }
         attempt(|| cmd("long").timeout(1000).read());
         let child = cmd("long").start();
         print([child.poll(), child.wait(5)]);
@@ -74,7 +74,8 @@ fn ends_by_time_and_by_the_script() {
         let child = cmd("long", "talk").start();
         child.write("input");
         child.close_stdin();
-        print([child.read_line(), child.read_line(), child.wait().ok]);
+        let begun = monotonic();
+        print([child.read_line(), monotonic() - begun, child.read_line(), monotonic() - begun]);
         let begun = monotonic();
         with cmd("long").start() as child { }
         print(monotonic() - begun);
@@ -82,7 +83,9 @@ fn ends_by_time_and_by_the_script() {
         attempt(|| cmd("long").timeout(10).retries(3).run());
         print(monotonic() - tries);
         "#,
-        "[\"TimeoutError\", \"`long` took longer than 10.0 s and was ended; it said:\\n  x\", \"TERM\", 10.0]\n",
+        "[\"TimeoutError\", \"`long` took longer than 10 s and was ended\", \"TERM\", \"partly\\n\", 10.0]\n\
+         partly\n[(), false]\nTERM\n-9\nHUP\n[\"partly\", 0.0, (), 100.0]\n0.0\n\
+         TimeoutError: `long` took longer than 10 s and was ended\n40.0\n",
     );
 }
 
@@ -122,7 +125,12 @@ fn a_mock_that_cannot_be() {
         attempt(|| mock_cmd("a", #{stdout: 7}));
         attempt(|| mock_cmd("[", #{}));
         "#,
-        "",
+        "ValueError: mock_cmd() has no option \"codes\"; did you mean \"code\"?\n\
+         ValueError: mock_cmd(): option code must be 0 to 255, or a signal as -1 to -64\n\
+         ValueError: mock_cmd(): option code must be 0 to 255, or a signal as -1 to -64\n\
+         ValueError: mock_cmd(): option seconds must be a number of seconds, 0 or more, not -1\n\
+         TypeError: mock_cmd(): option stdout must be a string or a blob, not an int\n\
+         ValueError: mock_cmd(): bad pattern \"[\": Pattern syntax error near position 0: invalid range pattern\n",
     );
     orch(["eval", "mock_cmd(\"a\", #{})"]).run().is(1, "", "error: ValueError: mock_cmd() is for simulated runs: `orch run --sim`\n  at <eval>:1:1\n");
 }
@@ -136,10 +144,10 @@ fn time_goes_on_while_a_mocked_command_runs() {
         let log = Queue();
         let t = spawn_thread(|| { for i in 0..3 { sleep(4); log.put(monotonic()); } });
         cmd("job").run();
-        print(log.size());
+        print(log.qsize());
         print(select([cmd("job").start(), log]).value);
         t.join();
         "#,
-        "",
+        "2\n4.0\n",
     );
 }

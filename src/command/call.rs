@@ -45,7 +45,7 @@ pub fn run(spec: &Spec, wiring: Wiring) -> Result<Arc<Completed>, CommandFault> 
     loop {
         let child = start_in_front(spec, wiring)?;
         let done = finish(&child)?;
-        if tries_left == 0 || !(done.is_failure() || done.timed_out) {
+        if tries_left == 0 || !done.calls_for_another_try() {
             return Ok(done);
         }
         tries_left -= 1;

@@ -229,7 +229,10 @@ impl Child {
     /// # Errors
     /// [`CommandFault::Stopped`]; [`CommandFault::System`] when its output cannot be kept.
     pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<Arc<Completed>, CommandFault> {
-        self.close_unreachable_input();
+        // After a wait that has a limit, the waiting thread itself may write.
+        if limit.is_none() {
+            self.close_unreachable_input();
+        }
         block(&mut self.waiting(), limit)?
     }
 
@@ -495,12 +498,18 @@ impl Child {
         }
     }
 
-    /// What a mocked command wrote and how it ended.
-    pub(super) fn mocked(&self, stdout: &[u8], stderr: &[u8], how: End) {
-        let now = self.core.kernel().now();
+    /// What a mocked command writes.
+    pub(super) fn mocked_output(&self, stdout: &[u8], stderr: &[u8]) {
         let mut state = self.state.lock();
         // It is small: what a script said.
         let _in_memory = state.out.store.push(stdout).and_then(|()| state.err.store.push(stderr));
+        state.waiters.nudge_all();
+    }
+
+    /// How a mocked command ended.
+    pub(super) fn mocked_end(&self, how: End) {
+        let now = self.core.kernel().now();
+        let mut state = self.state.lock();
         if let Runs::Mocked { end, .. } = &mut state.runs {
             *end = Some((how, now));
         }

@@ -14,6 +14,9 @@ pub const IN_MEMORY: usize = 256 << 20;
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
 
+/// What is as large as this may become much larger.
+const LARGE: usize = 8 << 20;
+
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Got {
@@ -60,7 +63,7 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         let room = self.step.clamp(LEAST, MOST);
-        self.memory.reserve(room);
+        self.make_room(room);
         loop {
             return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
                 Ok(0) => Ok(Got::End),
@@ -76,6 +79,18 @@ impl Store {
                 Err(error) => Err(error.into()),
             };
         }
+    }
+
+    /// Room for `more` bytes. What has grown large gets all the room it may ever need at once: room that is not written to
+    /// costs nothing, while growing in steps would keep the old room beside the new one.
+    fn make_room(&mut self, more: usize) {
+        let enough = self.memory.capacity() - self.memory.len() >= more;
+        let last_step = IN_MEMORY + 2 * MOST;
+        if !enough && self.memory.len() >= LARGE && self.memory.len() < last_step - more {
+            // Where so much is refused, the steps are small.
+            let _refused = self.memory.try_reserve_exact(last_step - self.memory.len());
+        }
+        self.memory.reserve(more);
     }
 
     /// Adds bytes.

@@ -21,7 +21,11 @@ pub fn signal_of(ctx: &NativeCallContext, name: &str) -> Outcome<i32> {
     match signal_number(name) {
         Some(number) => Ok(number),
         None => {
-            let hint = did_you_mean(name, SIGNALS.iter().map(|(name, _)| *name));
+            let upper = name.to_uppercase();
+            let hint = match signal_number(&upper) {
+                Some(_) => format!("; did you mean {upper:?}?"),
+                None => did_you_mean(name, SIGNALS.iter().map(|(name, _)| *name)),
+            };
             throw(ctx, "ValueError", format!("{}(): there is no signal {name:?}{hint}", ctx.fn_name()))
         }
     }
