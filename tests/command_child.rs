@@ -209,7 +209,7 @@ fn select_takes_whatever_comes_first() {
         let got = select([child, queue, event]);
         print([got.index, type_of(got.value), got.value.code]);
         "#,
-        "TimeoutError: select() timed out after 0.05 s\n#{\"index\": 1, \"value\": \"item\"}\n2\n[0, \"Completed\", 0]\n",
+        "TimeoutError: select() timed out after 0.05 s\n#{\"index\": 1, \"source\": Queue(#1, 0 items), \"value\": \"item\"}\n2\n[0, \"Completed\", 0]\n",
     );
 }
 

@@ -132,7 +132,7 @@ fn a_mock_that_cannot_be() {
          TypeError: mock_cmd(): option stdout must be a string or a blob, not an int\n\
          ValueError: mock_cmd(): bad pattern \"[\": Pattern syntax error near position 0: invalid range pattern\n",
     );
-    orch(["eval", "mock_cmd(\"a\", #{})"]).run().is(1, "", "error: ValueError: mock_cmd() is for simulated runs: `orch run --sim`\n  at <eval>:1:1\n");
+    orch(["eval", "mock_cmd(\"a\", #{})"]).run().is(1, "", "error: ValueError: mock_cmd() is for simulated runs: `orch run --sim`\n  --> <eval>:1:1\n  |\n1 | mock_cmd(\"a\", #{})\n  | ^\n");
 }
 
 /// Waiting for a mocked command is waiting for simulated time: no deadlock is reported, and others go on meanwhile.

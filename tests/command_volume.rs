@@ -118,13 +118,14 @@ fn a_thousand_commands_leave_nothing() {
         }
         for i in 0..50 { cmd("true").start(); cmd("echo", 1).pipe(cmd("cat")).read(); cmd("true").timeout(50).run(); }
         // Those that nobody waits for are reaped by and by.
-        let left = "";
+        let left = ""; let now = "";
         for i in 0..100 {
             left = sh("grep -l '^PPid:.'$PPID'$' /proc/[0-9]*/status 2>/dev/null | xargs grep -l '^State:.Z' 2>/dev/null").unchecked().read();
-            if left == "" && open() == before { break; }
+            now = open();
+            if left == "" && now == before { break; }
             sleep(0.1);
         }
-        print([left, if open() == before { "same" } else { before + " were open, now " + open() }]);
+        print([left, if now == before { "same" } else { before + " were open, now " + now }]);
         "#,
         "[\"\", \"same\"]\n",
     );

@@ -75,7 +75,9 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
     }
     let status = kernel.wait_exit(None).unwrap_or(1);
     // What the script started ends with it. Whoever asked twice does not want to wait.
-    end_everything(if kernel.is_urgent() { Duration::ZERO } else { GRACE });
+    for left in end_everything(GRACE, || kernel.is_urgent()) {
+        host.say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
+    }
     status
 }
 

@@ -65,6 +65,8 @@ pub(super) struct State {
     timeout: Option<Alarm>,
     /// Rings when the tree is to be looked at again.
     next_look: Option<Alarm>,
+    /// What is left of the time between TERM and KILL.
+    grace_left: Duration,
     note: Option<String>,
     /// What went wrong with the output that was captured.
     broken: Option<io::Error>,
@@ -135,6 +137,7 @@ impl Child {
                 grace_is_over: false,
                 timeout: None,
                 next_look: None,
+                grace_left: spec.kill_after,
                 note: None,
                 broken: None,
                 done: None,
@@ -340,37 +343,50 @@ impl Child {
                 return;
             }
             state.ending = Ending::Begun;
+            if signal == Signal::KILL {
+                state.grace_left = Duration::ZERO;
+            }
         }
         self.tree.signal(signal);
-        let left = if signal == Signal::KILL { Duration::ZERO } else { self.spec.kill_after };
-        self.look_later(FIRST_LOOK, left);
+        self.look_later(FIRST_LOOK);
     }
 
-    /// Looks whether its tree is gone, again and again; once nothing is `left` of the grace, with KILL.
-    fn look_later(&self, pause: Duration, left: Duration) {
-        let pause = if left.is_zero() { pause } else { pause.min(left) };
+    /// Looks whether its tree is gone, again and again; once nothing is left of the grace, with KILL.
+    fn look_later(&self, pause: Duration) {
+        // Under the lock: the alarm may ring at once, and must not be overtaken by the one it sets.
+        let mut state = self.state.lock();
+        let pause = if state.grace_left.is_zero() { pause } else { pause.min(state.grace_left) };
         let me = self.me.clone();
         let alarm = alarm::after(pause, move || {
             if let Some(child) = me.upgrade() {
-                child.look(pause, left.saturating_sub(pause));
+                child.look(pause);
             }
         });
-        let before = self.state.lock().next_look.replace(alarm);
+        let before = state.next_look.replace(alarm);
+        drop(state);
         drop(before);
     }
 
-    fn look(&self, pause: Duration, left: Duration) {
-        let members = self.tree.members();
+    fn look(&self, pause: Duration) {
+        let grace_left = {
+            let mut state = self.state.lock();
+            state.grace_left = state.grace_left.saturating_sub(pause);
+            state.grace_left
+        };
+        let mut members = self.tree.glimpse();
+        if members.is_empty() || grace_left.is_zero() {
+            members = self.tree.members();
+        }
         if members.is_empty() {
             let mut state = self.state.lock();
             state.ending = Ending::Gone;
             state.waiters.nudge_all();
             return;
         }
-        if left.is_zero() {
+        if grace_left.is_zero() {
             super::tree::send_to(&members, Signal::KILL);
         }
-        self.look_later((pause * 2).min(LAST_LOOK), left);
+        self.look_later((pause * 2).min(LAST_LOOK));
     }
 
     // ---- what has happened meanwhile

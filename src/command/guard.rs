@@ -41,6 +41,7 @@ pub fn watch_over_this_run() {
     if !matches!(*guard, State::NotNeededYet) {
         return;
     }
+    tree::note_strangers();
     // Orphans of what orch starts become its children.
     let me = rustix::process::Pid::from_raw(std::process::id().cast_signed());
     // Where that is refused, the mark alone finds them.

@@ -22,6 +22,7 @@ use super::search::find_program;
 use super::spec::{Input, Output, Spec, Stage};
 use super::tree::{MARK, Tree};
 use super::{guard, quote};
+use crate::kernel::alarm;
 
 /// What becomes of a stream that the command has not said anything about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ enum End {
 /// [`CommandFault`]: nothing runs then.
 pub fn start(spec: &Spec, wiring: Wiring, tree: &Tree) -> Result<Started, CommandFault> {
     let programs = spec.stages.iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    alarm::prepare().map_err(|error| CommandFault::System { what: "cannot watch over a command".into(), error })?;
     guard::watch_over_this_run();
     let mut started = Started { leaders: Vec::new(), stdin: None, stdout: None, stderr: None };
     let result = leader::starting(|| start_stages(spec, wiring, tree, &programs, &mut started));

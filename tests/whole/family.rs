@@ -39,7 +39,7 @@ impl Family {
         [
             format!("{sleep} &"),
             format!("setsid {sleep} &"),
-            format!("(setsid sh -c '{sleep} & exit 0' &)"),
+            format!("(setsid sh -c '{sleep} & exit 0' &);"),
             format!("(trap '' TERM; exec {sleep}) &"),
             format!("(trap '' TERM; exec setsid {sleep}) &"),
             format!("(exec sh -c 'kill -STOP $$; exec {sleep}') &"),
@@ -61,6 +61,13 @@ impl Family {
         eventually(|| (self.alive().len() >= count).then_some(()), || format!("{count} are not there: {:?}", self.alive()));
     }
 
+    /// Kills them.
+    pub fn end(&self) {
+        for left in self.alive() {
+            drop(Command::new("kill").args(["-KILL", left.split(' ').next().unwrap()]).status());
+        }
+    }
+
     /// Waits until nobody is there; the one of another family is.
     #[track_caller]
     pub fn is_gone(&mut self) {
@@ -72,9 +79,7 @@ impl Family {
 impl Drop for Family {
     fn drop(&mut self) {
         drop((self.outsider.kill(), self.outsider.wait()));
-        for left in self.alive() {
-            drop(Command::new("kill").args(["-KILL", left.split(' ').next().unwrap()]).status());
-        }
+        self.end();
     }
 }
 
