@@ -270,11 +270,11 @@ fn retries_and_timeouts() {
         try { sh("echo out; echo err >&2; sleep 600").timeout(0.5).capture(); } catch (e) {
             print([e.kind, e.message, e.code, e.signal, e.stdout, e.stderr, e.ok, e.command, e.seconds >= 0.5]);
         }
-        attempt(|| sh("sleep 600").timeout(0.1).unchecked().run());
+        attempt(|| cmd("sleep", 600).timeout(0.1).unchecked().run());
         attempt(|| sh("trap '' TERM; sleep 600 & wait; wait").timeout(0.2).kill_after(0.2).stderr_null().run());
         try { sh("trap '' TERM; while :; do sleep 0.01; done").timeout(0.2).kill_after(0).stderr_null().run(); } catch (e) { print(e.signal); }
         print(sh("trap 'exit 0' TERM; while :; do sleep 0.01; done").timeout(0.2).kill_after(()).start().wait(20));
-        attempt(|| { for l in sh("echo line; sleep 600").timeout(0.3).lines() { print(l); } });
+        attempt(|| { for l in sh("echo line; sleep 600").timeout(0.3).stderr_null().lines() { print(l); } });
         attempt(|| cmd("sleep", 600).pipe(cmd("cat")).timeout(0.1).run());
         attempt(|| cmd("sleep", 600).timeout(0.1).pipe(cmd("cat")).read());
         attempt(|| cmd("true").timeout(30).run().code);

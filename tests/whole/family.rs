@@ -42,7 +42,7 @@ impl Family {
             format!("(setsid sh -c '{sleep} & exit 0' &);"),
             format!("(trap '' TERM; exec {sleep}) &"),
             format!("(trap '' TERM; exec setsid {sleep}) &"),
-            format!("(exec sh -c 'kill -STOP $$; exec {sleep}') &"),
+            format!("setsid sh -c 'kill -STOP $$; exec {sleep}' &"),
             format!("env -i {sleep} &"),
             format!("env -i setsid {sleep} &"),
             format!("exec {sleep}"),

@@ -9,7 +9,8 @@ use super::program::{LIMIT, Program, Seen, finish};
 
 /// See the module.
 pub struct Live {
-    child: Child,
+    /// Until it was waited for.
+    child: Option<Child>,
     call: String,
     stdout: Stream,
     stderr: Stream,
@@ -76,7 +77,7 @@ impl Live {
         let stdout = Stream::of(child.stdout.take().unwrap());
         let stderr = Stream::of(child.stderr.take().unwrap());
         drop(child.stdin.take());
-        Live { child, call: "…".into(), stdout, stderr, program }
+        Live { child: Some(child), call: "…".into(), stdout, stderr, program }
     }
 
     /// A script in real time, once it has printed `ready`.
@@ -125,7 +126,7 @@ impl Live {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.as_ref().unwrap().id()
     }
 
     /// Makes an empty file in the folder of the script, as a sign to it.
@@ -135,15 +136,24 @@ impl Live {
 
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits for the end. Both streams are given as they were from the beginning.
     pub fn end(mut self) -> Seen {
-        let mut seen = finish(self.child, self.call);
+        let mut seen = finish(self.child.take().unwrap(), std::mem::take(&mut self.call));
         seen.stdout = self.stdout.until_the_end();
         seen.stderr = self.stderr.until_the_end();
         seen
+    }
+}
+
+impl Drop for Live {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop((child.kill(), child.wait()));
+        }
     }
 }
