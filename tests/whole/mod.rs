@@ -6,6 +6,7 @@ pub mod family;
 pub mod golden;
 pub mod live;
 pub mod program;
+pub mod pty;
 
 use std::path::{Path, PathBuf};
 
