@@ -14,6 +14,9 @@ pub const IN_MEMORY: usize = 256 << 20;
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
 
+/// The size of a block.
+const BLOCK: usize = 4 << 20;
+
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Got {
@@ -28,7 +31,12 @@ pub enum Got {
 /// Bytes in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Store {
+    /// What came before `memory`, in blocks: one growing piece would be copied again and again.
+    blocks: Vec<Vec<u8>>,
+    in_blocks: usize,
     memory: Vec<u8>,
+    /// It is read by lines, so that it stays in one piece.
+    by_lines: bool,
     /// What came first, where it was too much for the memory.
     file: Option<File>,
     in_file: u64,
@@ -37,12 +45,14 @@ pub struct Store {
     /// How far `memory` has been searched for the end of a line.
     searched: usize,
     step: usize,
+    /// The pipe has been made larger.
+    is_wide: bool,
 }
 
 impl Store {
     /// How many bytes it holds.
     pub fn len(&self) -> u64 {
-        self.in_file + (self.memory.len() - self.taken) as u64
+        self.in_file + (self.in_blocks + self.memory.len() - self.taken) as u64
     }
 
     /// True when it holds none.
@@ -60,6 +70,11 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         let room = self.step.clamp(LEAST, MOST);
+        if !self.by_lines && self.taken == 0 && self.memory.len() + room > self.memory.capacity().max(BLOCK) {
+            self.in_blocks += self.memory.len();
+            self.blocks.push(std::mem::take(&mut self.memory));
+            self.memory.reserve(BLOCK);
+        }
         self.memory.reserve(room);
         loop {
             return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
@@ -67,6 +82,10 @@ impl Store {
                 Ok(n) => {
                     // More at once where there is much.
                     self.step = if n >= room { room * 2 } else { room };
+                    if n >= LEAST && !std::mem::replace(&mut self.is_wide, true) {
+                        // Fewer turns between writer and reader. Where the system grants no more, it stays as it is.
+                        let _refused = rustix::pipe::fcntl_setpipe_size(&from, MOST);
+                    }
                     self.spill().map(|()| Got::Some)
                 }
                 Err(rustix::io::Errno::INTR) => continue,
@@ -88,17 +107,23 @@ impl Store {
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        if self.memory.len() - self.taken <= IN_MEMORY && (self.file.is_none() || self.memory.len() < MOST) {
+        let held = self.in_blocks + self.memory.len() - self.taken;
+        if held <= IN_MEMORY && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
         if self.file.is_none() {
             self.file = Some(nameless_file()?);
         }
         if let Some(file) = &mut self.file {
+            for block in self.blocks.drain(..) {
+                file.write_all(&block)?;
+            }
             file.write_all(&self.memory[self.taken..])?;
         }
-        self.in_file += (self.memory.len() - self.taken) as u64;
-        self.memory = Vec::new();
+        self.in_file += held as u64;
+        self.in_blocks = 0;
+        self.memory.clear();
+        self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
         Ok(())
     }
@@ -112,12 +137,18 @@ impl Store {
         let (taken, file) = (std::mem::take(&mut self.taken), self.file.take());
         self.searched = 0;
         let in_file = std::mem::take(&mut self.in_file);
-        let Some(mut file) = file else {
+        let (blocks, in_blocks) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.in_blocks));
+        if file.is_none() && blocks.is_empty() {
             return Ok(if taken == 0 { memory } else { memory[taken..].to_vec() });
-        };
-        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + memory.len());
-        file.seek(SeekFrom::Start(0))?;
-        file.read_to_end(&mut all)?;
+        }
+        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + in_blocks + memory.len());
+        if let Some(mut file) = file {
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_end(&mut all)?;
+        }
+        for block in blocks {
+            all.extend_from_slice(&block);
+        }
         all.extend_from_slice(&memory[taken..]);
         Ok(all)
     }
@@ -130,7 +161,8 @@ impl Store {
     /// # Errors
     /// Those of the file.
     pub fn take_line(&mut self, longest: usize, ended: bool) -> io::Result<Option<Vec<u8>>> {
-        if self.file.is_some() {
+        self.by_lines = true;
+        if self.file.is_some() || !self.blocks.is_empty() {
             self.memory = self.take()?;
         }
         Ok(self.line_in_memory(longest, ended))
@@ -157,10 +189,12 @@ impl Store {
         Some(line)
     }
 
-    /// The last bytes, at most `most`, without what lies in a file.
-    pub fn tail(&self, most: usize) -> &[u8] {
+    /// The last bytes, at most `most`, as far as they are in memory.
+    pub fn tail(&self, most: usize) -> Vec<u8> {
         let rest = &self.memory[self.taken..];
-        &rest[rest.len().saturating_sub(most)..]
+        let before = self.blocks.last().map_or(&[][..], Vec::as_slice);
+        let wanted = most.saturating_sub(rest.len());
+        [&before[before.len().saturating_sub(wanted)..], &rest[rest.len().saturating_sub(most)..]].concat()
     }
 }
 
