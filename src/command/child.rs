@@ -297,9 +297,9 @@ impl Child {
                 return;
             }
             state.by_request = true;
-            if let Runs::Mocked { run, .. } = &state.runs {
-                return run.end_with(End::Signal(number));
-            }
+        }
+        if let Some(run) = self.mock_run() {
+            return run.end_with(End::Signal(number));
         }
         if let Some(signal) = crate::kernel::os::signal(number) {
             let group = self.pids.first().map_or(0, |pid| pid.cast_signed());
@@ -330,13 +330,16 @@ impl Child {
                 return;
             }
             note(&mut state);
-            if let Runs::Mocked { run, .. } = &state.runs {
-                return run.end_with(End::Signal(signal.as_raw()));
+            if matches!(state.runs, Runs::Real { .. }) {
+                if state.ending != Ending::No && signal != Signal::KILL {
+                    return;
+                }
+                state.ending = Ending::Begun;
             }
-            if state.ending != Ending::No && signal != Signal::KILL {
-                return;
-            }
-            state.ending = Ending::Begun;
+        }
+        // Not under the guard of its state: under simulated time this may let another task go on.
+        if let Some(run) = self.mock_run() {
+            return run.end_with(End::Signal(signal.as_raw()));
         }
         self.tree.signal(signal);
         let left = if signal == Signal::KILL { Duration::ZERO } else { self.spec.kill_after };
@@ -526,6 +529,9 @@ impl Child {
         sources.extend(state.out.fd.iter().chain(&state.err.fd).map(Source::readable));
         if room {
             sources.extend(state.stdin.iter().map(Source::writable));
+        }
+        if sources.is_empty() && state.ending == Ending::Begun {
+            sources.extend(Source::elsewhere());
         }
         sources
     }
