@@ -11,6 +11,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, EvalContext, Module, Shared};
 
+use super::handler::Raised;
 use super::throw::Ending;
 use super::{api, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
@@ -110,7 +111,12 @@ fn look_up() -> Option<Dynamic> {
     if task.alerts() & alert::ENDED != 0 {
         return Some(Dynamic::from(Ending::Over));
     }
-    if patience_left(&task) {
+    if task.alerts() & alert::HANDLE != 0
+        && let Err(error) = task.kernel().handling().run(&task)
+    {
+        return Some(Raised::of_stop(&error).token());
+    }
+    if task.alerts() & alert::STOPPING == 0 || patience_left(&task) {
         return None;
     }
     if let Some(signal) = task.take_interrupt() {

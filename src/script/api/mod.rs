@@ -18,6 +18,7 @@ pub mod rwlock;
 pub mod select;
 pub mod semaphore;
 pub mod thread;
+pub mod signal;
 pub mod time;
 pub mod timer;
 pub mod value;
@@ -66,4 +67,5 @@ chapters! {
     "Executors" => executor + register,
     "Pools" => pool,
     "Task groups" => group,
+    "Signals" => signal,
 }
