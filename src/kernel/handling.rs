@@ -91,6 +91,19 @@ impl Handling {
         main.alert(alert::HANDLE);
     }
 
+    /// What a handler failed with has come out at a place that may make nothing of it: the same comes out again, until
+    /// somebody says that it was heard.
+    pub fn hold(&self, main: &Task, error: HandlerError) {
+        self.state.lock().failed.push_front(error);
+        main.raise(alert::HANDLE);
+    }
+
+    /// Somebody heard what was held.
+    pub fn heard(&self, error: &HandlerError) {
+        let same = |held: &HandlerError| std::ptr::addr_eq(Arc::as_ptr(held), Arc::as_ptr(error));
+        self.state.lock().failed.retain(|held| !same(held));
+    }
+
     /// Runs in `main`, the current task, the handlers of all signals that are pending.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, EvalContext, Module, Shared};
 
-use super::handler::Raised;
+use super::handler::Token;
 use super::throw::Ending;
 use super::{api, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
@@ -114,7 +114,8 @@ fn look_up() -> Option<Dynamic> {
     if task.alerts() & alert::HANDLE != 0
         && let Err(error) = task.kernel().handling().run(&task)
     {
-        return Some(Raised::of_stop(&error).token());
+        task.kernel().handling().hold(&task, error.clone());
+        return Some(Dynamic::from(Token(error)));
     }
     if task.alerts() & alert::STOPPING == 0 || patience_left(&task) {
         return None;

@@ -10,7 +10,7 @@ use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 
 use super::caught::crossing_map;
 use super::function::Callable;
-use super::host::host;
+use super::host::{host, with_host};
 use super::parcel::make_content_over;
 use super::throw::{Ending, Outcome, Thrown, innermost, throw};
 use crate::kernel::Holder;
@@ -55,21 +55,20 @@ impl Raised {
             Raised::Value(value, thrown_at) => EvalAltResult::ErrorRuntime(value, thrown_at).into(),
         }
     }
-
-    /// As the value with which Rhai is told to stop.
-    pub fn token(self) -> Dynamic {
-        match self {
-            Raised::Ending(ending) => Dynamic::from(ending),
-            raised => Dynamic::from(raised),
-        }
-    }
 }
+
+/// With what Rhai is told to stop, when a handler failed between two operations.
+#[derive(Clone)]
+pub struct Token(pub HandlerError);
 
 /// The error itself, where what was thrown in a handler came out between two operations.
 pub fn settled(error: Thrown) -> Thrown {
     match innermost(&error) {
-        EvalAltResult::ErrorTerminated(token, position) => match token.clone().try_cast::<Raised>() {
-            Some(raised) => raised.thrown(*position),
+        EvalAltResult::ErrorTerminated(token, position) => match token.clone().try_cast::<Token>() {
+            Some(Token(raised)) => {
+                with_host(|host| host.kernel().handling().heard(&raised));
+                Raised::of_stop(&raised).thrown(*position)
+            }
             None => error,
         },
         _ => error,
