@@ -223,11 +223,9 @@ fn exit_in_a_handler_ends_the_program() {
 
 #[test]
 fn handlers_run_while_the_program_waits_for_its_threads() {
-    let seen = ran(
-        r#"on_signal("USR1", || { print(`${current_thread().name} ${now()}`); });
+    let seen = ran(r#"on_signal("USR1", || { print(`${current_thread().name} ${now()}`); });
            on_signal("USR2", || throw "late");
-           spawn_thread(|| { sleep(1); raise_signal("USR1"); sleep(1); raise_signal("USR2"); sleep(1); print(now()); });"#,
-    );
+           spawn_thread(|| { sleep(1); raise_signal("USR1"); sleep(1); raise_signal("USR2"); sleep(1); print(now()); });"#);
     assert_eq!((seen.out.as_str(), seen.status), ("main 1.0\n3.0\n", 1), "{}", seen.err);
     assert!(seen.err.starts_with("error: Thrown: late\n"), "{}", seen.err);
 }
@@ -284,11 +282,9 @@ fn f_may_be_any_function() {
 fn what_cannot_be_caught_is_refused() {
     for name in ["KILL", "STOP", "SEGV", "BUS", "FPE", "ILL"] {
         for call in ["on_signal(\"?\", || 1)", "ignore_signal(\"?\")", "reset_signal(\"?\")"] {
-            let wanted = format!("ValueError: {}(): {name} cannot be caught or ignored", &call[..call.find('(').unwrap()]);
-            prints(
-                &format!("try {{ {}; }} catch (e) {{ print(shown(e)); }}", call.replace('?', name)),
-                &[&wanted],
-            );
+            let wanted =
+                format!("ValueError: {}(): {name} cannot be caught or ignored", &call[..call.find('(').unwrap()]);
+            prints(&format!("try {{ {}; }} catch (e) {{ print(shown(e)); }}", call.replace('?', name)), &[&wanted]);
         }
     }
     prints(
@@ -390,10 +386,8 @@ fn without_a_handler_they_act() {
 
 #[test]
 fn a_thread_that_asks_the_program_to_stop_is_cancelled_with_it() {
-    let seen = ran(
-        r#"spawn_thread(|| { try { raise_signal("TERM"); } catch (e) { print(e.kind); } });
-           try { sleep(10); } catch (e) { print(`${e.kind} ${now()}`); }"#,
-    );
+    let seen = ran(r#"spawn_thread(|| { try { raise_signal("TERM"); } catch (e) { print(e.kind); } });
+           try { sleep(10); } catch (e) { print(`${e.kind} ${now()}`); }"#);
     assert_eq!((seen.out.as_str(), seen.status), ("Cancelled\nInterrupted 0.0\n", 0), "{}", seen.err);
 }
 

@@ -2,12 +2,12 @@
 
 use rhai::{Array, Dynamic, FnPtr, GlobalRuntimeState, ImmutableString, NativeCallContext, Position};
 
+use super::engine::MAX_CALLS;
 use super::handler::settled;
 use super::host::host;
 use super::parcel::{detach, make_content_over};
 use super::throw::{Outcome, throw};
 use super::{capture, constants};
-use super::engine::MAX_CALLS;
 use crate::kernel::{Holder, threads};
 
 /// A function with the place it was handed over at, which gives it its libraries and modules.

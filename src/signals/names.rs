@@ -121,7 +121,9 @@ mod tests {
                 "{signal}"
             );
             assert_eq!(Signal::numbered(signal.number), Some(signal));
-            assert!(signal.can_be_caught || signal.number == number::SIGBUS || number::FORBIDDEN.contains(&signal.number));
+            assert!(
+                signal.can_be_caught || signal.number == number::SIGBUS || number::FORBIDDEN.contains(&signal.number)
+            );
         }
         for forbidden in number::FORBIDDEN {
             assert!(Signal::numbered(*forbidden).is_some_and(|s| !s.can_be_caught));
