@@ -71,12 +71,14 @@ impl Callable {
     /// With how many arguments it can be called; `None` when that is not known, of a function that is no script's.
     pub fn arities(&self, ctx: &NativeCallContext) -> Option<Vec<usize>> {
         let name = self.function.fn_name();
-        let counts = ctx
-            .iter_namespaces()
-            .flat_map(|m| m.iter_script_fn_info().map(|(_, _, n, count, _)| (n == name, count)).collect::<Vec<_>>());
         let captured = self.function.curry().len();
-        let counts: Vec<usize> =
-            counts.filter_map(|(same, count)| same.then(|| count.saturating_sub(captured))).collect();
+        let counts: Vec<usize> = ctx
+            .iter_namespaces()
+            .flat_map(|m| {
+                let named = m.iter_script_fn_info().filter(|(_, _, n, ..)| *n == name);
+                named.map(|(_, _, _, count, _)| count.saturating_sub(captured)).collect::<Vec<_>>()
+            })
+            .collect();
         (!counts.is_empty()).then_some(counts)
     }
 
