@@ -58,7 +58,10 @@ fn a_grant_that_meets_a_handler_is_not_lost() {
                 queue.put(2, None).unwrap();
             }
         });
-        let count = handle(|| Ok(point()));
+        let count = handle(|| {
+            point();
+            Ok(())
+        });
         let posted = post();
         assert_eq!([queue.get(None).unwrap(), queue.get(None).unwrap()], [1, 2]);
         giver.join();
@@ -72,7 +75,10 @@ fn a_grant_that_meets_a_handler_is_not_lost() {
             let permits = permits.to(me);
             move || permits.release(1).unwrap()
         });
-        let count = handle(|| Ok(point()));
+        let count = handle(|| {
+            point();
+            Ok(())
+        });
         let posted = post();
         permits.acquire(None).unwrap();
         giver.join();
@@ -89,7 +95,10 @@ fn a_grant_that_meets_a_handler_is_not_lost() {
                 lock.release().unwrap();
             }
         });
-        let count = handle(|| Ok(point()));
+        let count = handle(|| {
+            point();
+            Ok(())
+        });
         let posted = post();
         lock.acquire(None).unwrap();
         lock.release().unwrap();
@@ -110,7 +119,10 @@ fn a_word_that_meets_a_handler_is_not_lost() {
                 event.clear();
             }
         });
-        let count = handle(|| Ok(point()));
+        let count = handle(|| {
+            point();
+            Ok(())
+        });
         let posted = post();
         // It may have been over before this began to wait: then nobody sets it any more.
         let mut op = Watched::new(event.waiting());
@@ -121,7 +133,10 @@ fn a_word_that_meets_a_handler_is_not_lost() {
     });
     all(|| {
         let condition = Own::new(Condition::new(&Handle::new(Lock::new())));
-        let count = handle(|| Ok(point()));
+        let count = handle(|| {
+            point();
+            Ok(())
+        });
         condition.lock().acquire(None).unwrap();
         let notifier = spawn(|me| {
             let condition = condition.to(me);
