@@ -197,3 +197,24 @@ fn under_simulated_time_the_system_is_heard_too() {
     live.signal("USR1");
     live.end().prints("ready\nUSR1\nend\n");
 }
+
+/// A command is waited for as anything else is; the signal was sent to orch alone, and the command goes on too.
+#[test]
+fn a_command_is_waited_for_to_its_end() {
+    let mut live = Live::ready(
+        r#"on_signal("USR1", || { print("got it"); print(cmd("echo", "from the handler").read()); });
+on_signal("INT", || throw "stop");
+print("ready");
+let done = sh("echo begun >&2; sleep 1.5; echo done").capture();
+print(done.stdout.len());
+print("ready again");
+try { cmd("sleep", 1000).run(); } catch (e) { print(e); }
+"#,
+    );
+    live.signal("USR1");
+    live.says("from the handler");
+    live.says("ready again");
+    live.signal("INT");
+    let seen = live.end();
+    seen.is(0, "ready\ngot it\nfrom the handler\n5\nready again\nstop\n", &seen.stderr);
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::deadlock::Report;
 use super::handling::HandlerError;
 use super::object::{Enders, ObjectCore, Waitable};
+use super::readiness::Source;
 use super::task::{Task, Wait, alert, current, with_current};
 use super::waiters::Waker;
 
@@ -54,6 +55,11 @@ pub trait Operation {
     /// True when waiting for ever in it is nobody's mistake.
     fn is_idle(&self) -> bool {
         false
+    }
+
+    /// Descriptors whose readiness is a reason to poll again. Asked for after each poll that did not succeed.
+    fn sources(&self) -> Vec<Source> {
+        Vec::new()
     }
 }
 
@@ -100,7 +106,9 @@ fn run<O: Operation>(
     }
     let kernel = task.kernel();
     let world = kernel.world();
+    let mut sources = op.sources();
     if limit != Some(Duration::ZERO)
+        && sources.is_empty()
         && world.spin(task)
         && let Poll::Ready(output) = op.poll(&waker)
     {
@@ -137,7 +145,10 @@ fn run<O: Operation>(
             task.begin_wait(wait.clone());
             match op.poll(&waker) {
                 Poll::Ready(output) => break Ok(output),
-                Poll::Pending => continue,
+                Poll::Pending => {
+                    sources = op.sources();
+                    continue;
+                }
             }
         }
         // Before it parks, too: the wake-up that came with an alert may have been used up by a wait before this one.
@@ -149,7 +160,7 @@ fn run<O: Operation>(
         if deadline.is_none() {
             kernel.detector().look_again(kernel);
         }
-        world.park(task, deadline);
+        world.park(task, deadline, &sources);
         // The end of the program and a signal come first: what they end elsewhere may be what just ended this wait.
         if task.alerts() & alert::ENDED != 0 {
             op.abandon();
@@ -162,6 +173,7 @@ fn run<O: Operation>(
         if let Poll::Ready(output) = op.poll(&waker) {
             break Ok(output);
         }
+        sources = op.sources();
     };
     task.finish_wait();
     if let Some(error) = untold {

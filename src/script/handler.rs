@@ -79,7 +79,7 @@ pub fn settled(error: Thrown) -> Thrown {
 ///
 /// # Errors
 /// `TypeError` when `f` is no function, or takes more; `CaptureError`.
-pub fn make(ctx: &NativeCallContext, signal: &'static Signal, f: Dynamic) -> Outcome<Handler> {
+pub fn make(ctx: &NativeCallContext, signal: Signal, f: Dynamic) -> Outcome<Handler> {
     // It may run at any time as long as there is a rule that names it.
     let function = Callable::for_other(ctx, "f", f, &Holder::Outside)?;
     let arities = function.arities(ctx);

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use super::names::{Signal, Usual};
 use super::system::System;
+use crate::command::child;
 use crate::kernel::Kernel;
 use crate::kernel::handling::HandlerError;
 
@@ -69,7 +70,7 @@ impl Rules {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn handle(&self, signal: &Signal, handler: Handler) -> io::Result<()> {
+    pub fn handle(&self, signal: Signal, handler: Handler) -> io::Result<()> {
         self.set(signal, Some(Rule::Handle(handler)))
     }
 
@@ -77,7 +78,7 @@ impl Rules {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn ignore(&self, signal: &Signal) -> io::Result<()> {
+    pub fn ignore(&self, signal: Signal) -> io::Result<()> {
         self.set(signal, Some(Rule::Ignore))
     }
 
@@ -85,11 +86,11 @@ impl Rules {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn reset(&self, signal: &Signal) -> io::Result<()> {
+    pub fn reset(&self, signal: Signal) -> io::Result<()> {
         self.set(signal, None)
     }
 
-    fn set(&self, signal: &Signal, rule: Option<Rule>) -> io::Result<()> {
+    fn set(&self, signal: Signal, rule: Option<Rule>) -> io::Result<()> {
         // Before it is heard, or the first might come too early.
         let hears = rule.is_some();
         let before = {
@@ -119,7 +120,7 @@ impl Rules {
     }
 
     /// The system sent a signal.
-    pub(super) fn arrived(&self, signal: &Signal) {
+    pub(super) fn arrived(&self, signal: Signal) {
         // There is nobody to tell that the system refuses.
         let _refused = self.act(signal);
     }
@@ -128,11 +129,11 @@ impl Rules {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn raise(&self, signal: &Signal) -> io::Result<()> {
+    pub fn raise(&self, signal: Signal) -> io::Result<()> {
         self.act(signal)
     }
 
-    fn act(&self, signal: &Signal) -> io::Result<()> {
+    fn act(&self, signal: Signal) -> io::Result<()> {
         let Some(kernel) = self.kernel.upgrade() else {
             return Ok(());
         };
@@ -147,28 +148,29 @@ impl Rules {
         }
         // Simulated time does not depend on who started the program, and does not stop.
         let system = self.system.get().filter(|_| !kernel.is_sim());
-        match (signal.usual, system) {
-            (_, Some(system)) if system.is_ignored(signal) && signal.can_be_caught => {}
+        match (signal.usual(), system) {
+            (_, Some(system)) if system.is_ignored(signal) && signal.can_be_caught() => {}
             (Usual::Asks, _) => self.ask(&kernel, signal),
             (Usual::Dumps, _) => self.dump.get().into_iter().for_each(|dump| dump()),
             (Usual::Ends, Some(system)) => {
                 let result = system.let_act(signal);
                 // It should have been the last thing to happen.
-                kernel.request_exit(signal.status());
+                kernel.request_exit_now(signal.status());
                 return result;
             }
-            (Usual::Ends, None) => kernel.request_exit(signal.status()),
+            (Usual::Ends, None) => kernel.request_exit_now(signal.status()),
             (Usual::Stops, Some(system)) => return system.let_act(signal),
             (Usual::Stops, None) | (Usual::Nothing, _) => {}
         }
         Ok(())
     }
 
-    fn ask(&self, kernel: &Arc<Kernel>, signal: &Signal) {
+    fn ask(&self, kernel: &Arc<Kernel>, signal: Signal) {
         if self.asked.swap(true, Ordering::AcqRel) {
-            kernel.request_exit(signal.status());
+            kernel.request_exit_now(signal.status());
         } else {
             kernel.interrupt(signal.number.unsigned_abs());
+            child::end_all(kernel);
         }
     }
 }

@@ -9,7 +9,7 @@ use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level;
 
 use super::inherited::Ignored;
-use super::names::{SIGNALS, Signal, Usual};
+use super::names::{Signal, Usual};
 use super::rules::Rules;
 use crate::kernel::threads;
 
@@ -27,9 +27,8 @@ impl System {
     /// When the system refuses the handlers or the thread.
     pub fn listen(rules: &Arc<Rules>) -> io::Result<System> {
         let ignored = Ignored::now();
-        let at_first: BTreeSet<i32> = SIGNALS
-            .iter()
-            .filter(|s| matches!(s.usual, Usual::Asks | Usual::Dumps) && !ignored.contains(s.number))
+        let at_first: BTreeSet<i32> = Signal::all()
+            .filter(|s| matches!(s.usual(), Usual::Asks | Usual::Dumps) && !ignored.contains(s.number))
             .map(|s| s.number)
             .collect();
         let signals = Signals::new(&at_first)?;
@@ -44,7 +43,7 @@ impl System {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn hear(&self, signal: &Signal) -> io::Result<()> {
+    pub fn hear(&self, signal: Signal) -> io::Result<()> {
         let mut heard = self.heard.lock();
         if !heard.contains(&signal.number) {
             self.handle.add_signal(signal.number)?;
@@ -54,7 +53,7 @@ impl System {
     }
 
     /// True when whoever started the process wanted it to be ignored.
-    pub fn is_ignored(&self, signal: &Signal) -> bool {
+    pub fn is_ignored(&self, signal: Signal) -> bool {
         self.ignored.contains(signal.number)
     }
 
@@ -62,12 +61,22 @@ impl System {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn let_act(&self, signal: &Signal) -> io::Result<()> {
+    pub fn let_act(&self, signal: Signal) -> io::Result<()> {
         match self.heard.lock().contains(&signal.number) {
             true => low_level::emulate_default_handler(signal.number),
             false => low_level::raise(signal.number),
         }
     }
+}
+
+/// For a helper that has to outlive the program: it is not ended by what ends the others.
+///
+/// # Errors
+/// When the system refuses the handlers.
+pub fn ignore_requests_to_end() -> io::Result<()> {
+    Signal::all()
+        .filter(|s| matches!(s.usual(), Usual::Asks | Usual::Dumps))
+        .try_for_each(|s| signal_hook::flag::register(s.number, Arc::default()).map(drop))
 }
 
 fn pass_on(mut signals: Signals, rules: &Weak<Rules>) {

@@ -4,27 +4,22 @@ use rhai::plugin::*;
 use rhai::{Dynamic, NativeCallContext};
 
 use crate::kernel::{Stop, current, door};
-use crate::script::arguments::{did_you_mean, text};
+use crate::script::api::child::signal_of;
+use crate::script::arguments::text;
 use crate::script::handler;
 use crate::script::host::host;
 use crate::script::throw::{Outcome, call, throw};
-use crate::signals::{Rules, Signal, names};
+use crate::signals::{Rules, Signal};
 
-fn signal(ctx: &NativeCallContext, name: &Dynamic) -> Outcome<&'static Signal> {
+fn signal(ctx: &NativeCallContext, name: &Dynamic) -> Outcome<Signal> {
     let name = text(ctx, "name", name)?;
-    match Signal::named(&name) {
-        Some(signal) => Ok(signal),
-        None => {
-            let known = names::SIGNALS.iter().map(|s| s.name);
-            let hint = did_you_mean(&names::plain(&name), known);
-            throw(ctx, "ValueError", format!("{}(): there is no signal {name:?}{hint}", ctx.fn_name()))
-        }
-    }
+    let number = signal_of(ctx, &name)?;
+    Ok(Signal::numbered(number).expect("invariant: every name has a signal"))
 }
 
-fn catchable(ctx: &NativeCallContext, name: &Dynamic) -> Outcome<&'static Signal> {
+fn catchable(ctx: &NativeCallContext, name: &Dynamic) -> Outcome<Signal> {
     let signal = signal(ctx, name)?;
-    if signal.can_be_caught {
+    if signal.can_be_caught() {
         return Ok(signal);
     }
     throw(ctx, "ValueError", format!("{}(): {signal} cannot be caught or ignored", ctx.fn_name()))
