@@ -14,8 +14,8 @@ pub const IN_MEMORY: usize = 256 << 20;
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
 
-/// The size of a block.
-const BLOCK: usize = 4 << 20;
+/// The sizes that the memory grows through.
+const SIZES: [usize; 4] = [64 << 10, MOST, 16 << 20, IN_MEMORY + 2 * MOST];
 
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,12 +31,7 @@ pub enum Got {
 /// Bytes in the order in which they came.
 #[derive(Debug, Default)]
 pub struct Store {
-    /// What came before `memory`, in blocks: one growing piece would be copied again and again.
-    blocks: Vec<Vec<u8>>,
-    in_blocks: usize,
     memory: Vec<u8>,
-    /// It is read by lines, so that it stays in one piece.
-    by_lines: bool,
     /// What came first, where it was too much for the memory.
     file: Option<File>,
     in_file: u64,
@@ -52,7 +47,7 @@ pub struct Store {
 impl Store {
     /// How many bytes it holds.
     pub fn len(&self) -> u64 {
-        self.in_file + (self.in_blocks + self.memory.len() - self.taken) as u64
+        self.in_file + (self.memory.len() - self.taken) as u64
     }
 
     /// True when it holds none.
@@ -70,12 +65,7 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         let room = self.step.clamp(LEAST, MOST);
-        if !self.by_lines && self.taken == 0 && self.memory.len() + room > self.memory.capacity().max(BLOCK) {
-            self.in_blocks += self.memory.len();
-            self.blocks.push(std::mem::take(&mut self.memory));
-            self.memory.reserve(BLOCK);
-        }
-        self.memory.reserve(room);
+        self.make_room(room);
         loop {
             return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
                 Ok(0) => Ok(Got::End),
@@ -106,8 +96,17 @@ impl Store {
         self.spill()
     }
 
+    /// Doubling would copy what is there again and again. Addresses cost nothing until they are written to.
+    fn make_room(&mut self, room: usize) {
+        let wanted = self.memory.len() + room;
+        if wanted > self.memory.capacity() {
+            let size = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(wanted);
+            self.memory.reserve_exact(size - self.memory.len());
+        }
+    }
+
     fn spill(&mut self) -> io::Result<()> {
-        let held = self.in_blocks + self.memory.len() - self.taken;
+        let held = self.memory.len() - self.taken;
         if held <= IN_MEMORY && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
@@ -115,13 +114,9 @@ impl Store {
             self.file = Some(nameless_file()?);
         }
         if let Some(file) = &mut self.file {
-            for block in self.blocks.drain(..) {
-                file.write_all(&block)?;
-            }
             file.write_all(&self.memory[self.taken..])?;
         }
         self.in_file += held as u64;
-        self.in_blocks = 0;
         self.memory.clear();
         self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
@@ -137,18 +132,12 @@ impl Store {
         let (taken, file) = (std::mem::take(&mut self.taken), self.file.take());
         self.searched = 0;
         let in_file = std::mem::take(&mut self.in_file);
-        let (blocks, in_blocks) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.in_blocks));
-        if file.is_none() && blocks.is_empty() {
-            return Ok(if taken == 0 { memory } else { memory[taken..].to_vec() });
-        }
-        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + in_blocks + memory.len());
-        if let Some(mut file) = file {
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut all)?;
-        }
-        for block in blocks {
-            all.extend_from_slice(&block);
-        }
+        let Some(mut file) = file else {
+            return Ok(if taken == 0 { fitted(memory) } else { memory[taken..].to_vec() });
+        };
+        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + memory.len());
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut all)?;
         all.extend_from_slice(&memory[taken..]);
         Ok(all)
     }
@@ -161,8 +150,7 @@ impl Store {
     /// # Errors
     /// Those of the file.
     pub fn take_line(&mut self, longest: usize, ended: bool) -> io::Result<Option<Vec<u8>>> {
-        self.by_lines = true;
-        if self.file.is_some() || !self.blocks.is_empty() {
+        if self.file.is_some() {
             self.memory = self.take()?;
         }
         Ok(self.line_in_memory(longest, ended))
@@ -192,10 +180,16 @@ impl Store {
     /// The last bytes, at most `most`, as far as they are in memory.
     pub fn tail(&self, most: usize) -> Vec<u8> {
         let rest = &self.memory[self.taken..];
-        let before = self.blocks.last().map_or(&[][..], Vec::as_slice);
-        let wanted = most.saturating_sub(rest.len());
-        [&before[before.len().saturating_sub(wanted)..], &rest[rest.len().saturating_sub(most)..]].concat()
+        rest[rest.len().saturating_sub(most)..].to_vec()
     }
+}
+
+/// Without the addresses that it does not need, where it is small enough to be moved.
+fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() < MOST {
+        bytes.shrink_to_fit();
+    }
+    bytes
 }
 
 fn nameless_file() -> io::Result<File> {
