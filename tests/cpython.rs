@@ -330,7 +330,7 @@ attempt(lambda: threading.active_count()); attempt(lambda: threading.main_thread
             let later = || Timer(0.1, || raise_signal("USR1")).start();
             later.call(); attempt(|| sleep(20));
             on_signal("USR1", || seen.push(true));
-            later.call(); attempt(|| q.get(0.3)); attempt(|| seen.len());
+            later.call(); attempt(|| q.get(3)); attempt(|| seen.len());
             on_signal("USR1", || stop.set());
             later.call(); attempt(|| stop.wait());
             on_signal("USR1", || q.put(7));
@@ -353,7 +353,7 @@ attempt(lambda: raise_signal(USR1))
 later = lambda: threading.Timer(0.1, lambda: signal.pthread_kill(threading.main_thread().ident, USR1)).start()
 later(); attempt(lambda: sleep(20))
 on_signal(USR1, lambda: seen.append(True))
-later(); attempt(lambda: q.get(timeout=0.3)); attempt(lambda: len(seen))
+later(); attempt(lambda: q.get(timeout=3)); attempt(lambda: len(seen))
 on_signal(USR1, stop.set)
 later(); attempt(lambda: stop.wait())
 on_signal(USR1, lambda: q.put(7))
