@@ -221,6 +221,7 @@ struct Graph {
     by_owner: Vec<bool>,
     task_nodes: HashMap<TaskId, usize>,
     object_nodes: HashMap<ObjectId, usize>,
+    anybody: Option<usize>,
 }
 
 impl Graph {
@@ -245,6 +246,7 @@ impl Graph {
             by_owner: vec![false; tasks.len()],
             task_nodes: tasks.iter().enumerate().map(|(i, t)| (t.id(), i)).collect(),
             object_nodes: HashMap::new(),
+            anybody: None,
             waits,
             unsettled,
             tasks,
@@ -263,6 +265,7 @@ impl Graph {
             Enders::Nobody => {}
             Enders::Somebody => self.alive[node] = true,
             Enders::Holders => self.connect_object(node, target.core()),
+            Enders::Anybody => self.connect_anybody(node),
             // A node for each, since each has its own way to count.
             Enders::AnyOf(targets) => targets.iter().for_each(|target| {
                 let way = self.add_node();
@@ -283,6 +286,19 @@ impl Graph {
                 ids.into_iter().for_each(|id| self.connect_task(node, id));
             }
         }
+    }
+
+    /// One node for all who wait so: there may be thousands.
+    fn connect_anybody(&mut self, node: usize) {
+        let anybody = match self.anybody {
+            Some(known) => known,
+            None => {
+                let new = self.add_node();
+                self.edges[new] = (0..self.tasks.len()).collect();
+                *self.anybody.insert(new)
+            }
+        };
+        self.edges[node].push(anybody);
     }
 
     fn add_node(&mut self) -> usize {

@@ -214,7 +214,8 @@ pub fn query() {
     });
 }
 
-/// Stops the current task for `time`; for ever with `None`.
+/// Stops the current task for `time`; for ever with `None`. That is until a signal or a cancellation comes: in the real
+/// world nobody's mistake, in the simulated one a deadlock once no task is left that could go on.
 ///
 /// # Errors
 /// [`Stop`], but never [`Stop::TimedOut`].
@@ -248,7 +249,7 @@ impl Operation for Sleep {
     }
 
     fn is_idle(&self) -> bool {
-        true
+        !with_current(|task| task.kernel().is_sim())
     }
 }
 
@@ -261,6 +262,10 @@ impl Waitable for Time {
     }
 
     fn enders(&self) -> Enders {
-        Enders::Nobody
+        match self.0.kernel().is_sim() {
+            // Nothing comes from outside, and a clock on which nothing is due stands still.
+            true => Enders::Anybody,
+            false => Enders::Nobody,
+        }
     }
 }

@@ -141,7 +141,10 @@ impl IntoThrown for Stop {
 }
 
 fn deadlock(ctx: &NativeCallContext, report: &Arc<Report>) -> Problem {
-    let text = with_host(|host| report.text(|site| host.kernel().place(site)));
+    let mut text = with_host(|host| report.text(|site| host.kernel().place(site)));
+    if report.tasks.first().is_some_and(|told| told.verb == "sleep") {
+        text.push_str("\nin simulated time no signal comes from outside; on the real clock it waits for one");
+    }
     let tasks: rhai::Array = report.tasks.iter().map(describe_stuck).collect();
     Problem::new(ctx, "DeadlockError", text).with("tasks", tasks)
 }
