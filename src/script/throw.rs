@@ -92,6 +92,12 @@ impl Problem {
         self
     }
 
+    /// More fields, which take the place of those that are there.
+    pub fn with_all(mut self, fields: Map) -> Problem {
+        self.map.extend(fields);
+        self
+    }
+
     /// As an error of Rhai's.
     pub fn thrown(self) -> Thrown {
         EvalAltResult::ErrorRuntime(self.map.into(), self.position).into()
@@ -130,14 +136,21 @@ impl IntoThrown for Stop {
                 let message = format!("this thread was cancelled in {}()", ctx.fn_name());
                 Problem::new(ctx, "Cancelled", message).with("what", "thread")
             }
-            Stop::Interrupted(signal) => {
-                let name = signal_name(signal);
-                Problem::new(ctx, "Interrupted", format!("interrupted by {name}")).with("signal", name)
-            }
+            Stop::Interrupted(signal) => Problem::new(ctx, "Interrupted", "").with_all(interruption(signal)),
             Stop::Deadlock(report) => deadlock(ctx, &report),
         };
         problem.thrown()
     }
+}
+
+/// What is said of a signal, without its place.
+pub fn interruption(signal: u32) -> Map {
+    let name = signal_name(signal);
+    Map::from([
+        ("kind".into(), "Interrupted".into()),
+        ("message".into(), format!("interrupted by {name}").into()),
+        ("signal".into(), name.into()),
+    ])
 }
 
 fn deadlock(ctx: &NativeCallContext, report: &Arc<Report>) -> Problem {
