@@ -193,6 +193,12 @@ pub fn enter() -> Result<(), Stop> {
     })
 }
 
+/// How often to look for a change before standing in line for it: never where nobody else runs meanwhile.
+#[inline]
+pub fn pauses() -> u32 {
+    if with_current(|task| task.kernel().is_sim()) { 0 } else { super::real::pauses() }
+}
+
 /// A place where the simulated world may let another task go on; nothing in the real one.
 #[inline]
 pub fn point() {
@@ -249,7 +255,7 @@ impl Operation for Sleep {
     }
 
     fn is_idle(&self) -> bool {
-        !with_current(|task| task.kernel().is_sim())
+        true
     }
 }
 
@@ -262,10 +268,6 @@ impl Waitable for Time {
     }
 
     fn enders(&self) -> Enders {
-        match self.0.kernel().is_sim() {
-            // Nothing comes from outside, and a clock on which nothing is due stands still.
-            true => Enders::Anybody,
-            false => Enders::Nobody,
-        }
+        Enders::Nobody
     }
 }

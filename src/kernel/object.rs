@@ -75,8 +75,6 @@ pub enum Enders {
     AnyOf(Vec<Arc<dyn Waitable>>),
     /// Somebody surely will, or it can't be told.
     Somebody,
-    /// Any task that can go on, since it may cancel this one.
-    Anybody,
     /// Nobody but time or a cancellation.
     Nobody,
 }
