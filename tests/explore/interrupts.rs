@@ -354,10 +354,10 @@ fn a_choice_that_is_interrupted_takes_nothing() {
                     Box::new(Mapped::new(lock.acquiring(), |taken: Result<(), Fault>| usize::from(taken.is_ok()))),
                 ];
                 let chosen = heard(block(&mut Select::new(arms), None).map_err(Fault::from));
-                if let Some((2, _)) = chosen {
+                if chosen.is_some_and(|(index, _)| index == 2) {
                     lock.release().unwrap();
                 }
-                chosen.map(|(index, taken)| (index, taken))
+                chosen
             }
         });
         sleep(ms(1)).unwrap(); // it waits
