@@ -46,7 +46,7 @@ pub fn unparsed(host: &Host, name: &str, error: &ParseError) -> String {
     // Only the end of a script is blank for the parser.
     let at_end = source.line(line).is_none_or(|code| code.trim().is_empty());
     let note = if at_end { ", the end of the script" } else { "" };
-    let Complaint { message, culprit } = complaint(&source, error.err_type(), line, column);
+    let Complaint { message, culprit } = complaint(&source, error);
     let column = source.original_column(line, column.max(1));
     // A name that was moved is shown where its author wrote it.
     let column = culprit.and_then(|word| before(&source, line, column, &word)).unwrap_or(column);
@@ -54,8 +54,9 @@ pub fn unparsed(host: &Host, name: &str, error: &ParseError) -> String {
 }
 
 /// What the parser does not like, in words that know nothing of the rewrite.
-struct Complaint {
-    message: String,
+pub struct Complaint {
+    /// The sentence.
+    pub message: String,
     /// The word that it is about.
     culprit: Option<String>,
 }
@@ -63,7 +64,10 @@ struct Complaint {
 /// Words that orch makes keywords, which the parser only finds to be no name.
 const KEYWORDS: [&str; 2] = ["with", "try"];
 
-fn complaint(source: &Source, error: &ParseErrorType, line: usize, column: usize) -> Complaint {
+/// What the parser does not like about a source.
+pub fn complaint(source: &Source, error: &ParseError) -> Complaint {
+    let (line, column) = (error.position().line().unwrap_or(0), error.position().position().unwrap_or(0));
+    let error = error.err_type();
     let word = word_at(source.rewritten().lines().nth(line.saturating_sub(1)).unwrap_or(""), column);
     let plain = Complaint { message: error.to_string(), culprit: None };
     match error {
