@@ -168,13 +168,10 @@ fn folders_and_files_that_cannot_be() {
 /// What nobody catches is one report with the place in the script.
 #[test]
 fn uncaught_it_is_one_report() {
-    let seen = Program::script("print(\"before\");\nsh(\"echo broken >&2; exit 3\").capture();\nprint(\"never\");\n").run();
+    let seen =
+        Program::script("print(\"before\");\nsh(\"echo broken >&2; exit 3\").capture();\nprint(\"never\");\n").run();
     let report = "error: CommandError: `echo broken >&2; exit 3` failed with exit code 3; it said:\n  broken\n";
-    assert!(
-        seen.status == 1 && seen.stdout == "before\n" && seen.stderr.starts_with(report),
-        "{}",
-        seen.for_people()
-    );
+    assert!(seen.status == 1 && seen.stdout == "before\n" && seen.stderr.starts_with(report), "{}", seen.for_people());
     assert!(seen.stderr.contains("script.rhai:2"), "{}", seen.for_people());
 }
 

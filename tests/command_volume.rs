@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use whole::program::{Program, Seen, finish};
 
 /// What each measuring script calls last: the most memory that orch ever had, in megabytes.
-const PEAK: &str = "fn peak() { parse_int(sh(\"awk '/VmHWM/ { print int($2 / 1024) }' /proc/$PPID/status\").read()) }\n";
+const PEAK: &str =
+    "fn peak() { parse_int(sh(\"awk '/VmHWM/ { print int($2 / 1024) }' /proc/$PPID/status\").read()) }\n";
 
 fn run(script: &str) -> Seen {
     Program::script(&format!("{PEAK}{script}")).run()

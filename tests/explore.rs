@@ -3,6 +3,10 @@
 
 #[path = "explore/futures.rs"]
 mod futures;
+#[path = "explore/handlers.rs"]
+mod handlers;
+#[path = "explore/interrupts.rs"]
+mod interrupts;
 #[path = "explore/locks.rs"]
 mod locks;
 #[path = "explore/planted.rs"]

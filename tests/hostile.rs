@@ -100,11 +100,18 @@ fn no_processes_left() {
              print(\"end\");\n",
             family.sleep().split(' ').next_back().unwrap()
         );
-        let line = format!("exec setpriv --reuid={uid} --regid=54321 --clear-groups prlimit --nproc={limit} \"$0\" run script.rhai");
+        let line = format!(
+            "exec setpriv --reuid={uid} --regid=54321 --clear-groups prlimit --nproc={limit} \"$0\" run script.rhai"
+        );
         let seen = within(&line, &script);
         if seen.status == 1 {
-            let cannot = ["error: cannot start: ", "error: IoError: cannot start"].iter().any(|s| seen.stderr.starts_with(s));
-            assert!(cannot && seen.stderr.contains("Resource temporarily unavailable"), "{limit}: {}", seen.for_people());
+            let cannot =
+                ["error: cannot start: ", "error: IoError: cannot start"].iter().any(|s| seen.stderr.starts_with(s));
+            assert!(
+                cannot && seen.stderr.contains("Resource temporarily unavailable"),
+                "{limit}: {}",
+                seen.for_people()
+            );
         } else {
             let lines: Vec<&str> = seen.stdout.lines().collect();
             let good = match lines.as_slice() {
@@ -130,7 +137,9 @@ fn the_disk_is_full_while_capturing() {
                   print(cmd(\"echo\", \"on\").capture().stdout);\n";
     // The largest file is 100 MB; the signal for that is ignored, as by a shell that has set a trap.
     let seen = within("trap '' XFSZ; ulimit -f 200000; exec $ORCH", script);
-    seen.prints("IoError\ncannot keep the output of `head -c 600000000 /dev/zero`: File too large (os error 27)\non\n\n");
+    seen.prints(
+        "IoError\ncannot keep the output of `head -c 600000000 /dev/zero`: File too large (os error 27)\non\n\n",
+    );
     let mount = "mkdir small && unshare -m sh -c 'mount -t tmpfs -o size=50m none small && TMPDIR=$PWD/small \"$0\" run script.rhai' \"$0\"";
     let seen = within(mount, script);
     if seen.stderr.contains("unshare") || seen.stderr.contains("mount") {
@@ -178,7 +187,10 @@ fn the_reader_of_orch_is_gone() {
     let seen = within("$ORCH | head -2", &script);
     assert!(seen.stdout == "0\n1\n" && seen.stderr.lines().count() <= 6, "{}", seen.for_people());
     family.is_gone();
-    let seen = within("$ORCH | head -1", &format!("sh(`echo first; {} & wait`).run();\n", family.sleep()).replace(" & wait", " & yes"));
+    let seen = within(
+        "$ORCH | head -1",
+        &format!("sh(`echo first; {} & wait`).run();\n", family.sleep()).replace(" & wait", " & yes"),
+    );
     assert_eq!(seen.stdout, "first\n");
     family.is_gone();
 }
@@ -221,7 +233,8 @@ fn what_cannot_be_ended() {
     if seen.stdout != "ready\ntrue\n" {
         return skipped("a setuid program", seen.for_people().as_str());
     }
-    let told = seen.stderr.starts_with("note: process ") && seen.stderr.ends_with(" (sleep) belongs to somebody else and was left\n");
+    let told = seen.stderr.starts_with("note: process ")
+        && seen.stderr.ends_with(" (sleep) belongs to somebody else and was left\n");
     assert!(seen.status == 0 && told, "{}", seen.for_people());
     assert_eq!(family.alive().len(), 1);
     family.end();

@@ -80,12 +80,17 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
                     && seen.stderr.matches("error: DeadlockError").count() == 1
                     && seen.stderr.matches("error: AbandonedLock").count() <= 4
             }
+            "release" => lines.last() == Some(&"the newest tag is v0.0.1"),
             "semaphore" => never_more_than_five(&lines),
+            "signals" => shuts_down(&lines),
+            "subprocess" => lines.len() == 8 && lines[6] == "ended by TERM" && lines[7] == "42",
             "thread_basic" | "thread_object" => {
                 ["t1", "t2"].iter().all(|t| lines.contains(&&*format!("task {t}"))) && lines.len() == 8
             }
             "threadpool" => sorted(&lines) == ["hello: a", "hello: b", "hello: c"],
             "traffic_light" => lines.iter().filter(|l| l.contains('灯')).count() >= 44,
+            "wait_for_server" => lines == ["the server is up", "two tests passed", "the server is gone"],
+            "watch_log" => lines.last() == Some(&"it ended by TERM"),
             _ => return Err(format!("no promise is written down for {name}")),
         };
     if kept { Ok(()) } else { Err(format!("{name} breaks its promise: {}", seen.for_people())) }
@@ -106,6 +111,16 @@ fn sorted<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 fn in_order(lines: &[&str]) -> bool {
     let taken: Vec<&str> = lines.iter().filter_map(|l| l.strip_prefix("取出值:")).collect();
     taken == (0..10).map(|n| n.to_string()).collect::<Vec<_>>()
+}
+
+/// The settings were read twice; after the signal all that was begun was done.
+fn shuts_down(lines: &[&str]) -> bool {
+    let count = |wanted: &str| lines.iter().filter(|l| l.contains(wanted)).count();
+    count("read the settings") == 2
+        && count("TERM: no new jobs") == 1
+        && count(" begins ") > 4
+        && count(" begins ") == count(" has done ")
+        && lines.last() == Some(&"stopped")
 }
 
 /// Twenty cars came and left, and never were more than five inside.

@@ -21,7 +21,10 @@ fn with_everyone(family: &Family, then: &str) -> String {
 #[track_caller]
 fn ended_by(then: &str) -> Seen {
     let mut family = Family::new();
-    let live = Live::ready(&with_everyone(&family, &format!("while !sh(\"test -e go\").unchecked().run().ok {{ sleep(0.05); }}\n{then}")));
+    let live = Live::ready(&with_everyone(
+        &family,
+        &format!("while !sh(\"test -e go\").unchecked().run().ok {{ sleep(0.05); }}\n{then}"),
+    ));
     family.wait_for(EVERYONE);
     live.put_file("go");
     let seen = live.end();
@@ -98,7 +101,11 @@ fn signals_end_all() {
             let seen = live.end();
             // None where the main script computes: no call of it could throw.
             let reports = seen.stderr.matches("error:").count();
-            assert!(seen.status == status && reports == usize::from(!then.contains("loop")), "{signal} {then}: {}", seen.for_people());
+            assert!(
+                seen.status == status && reports == usize::from(!then.contains("loop")),
+                "{signal} {then}: {}",
+                seen.for_people()
+            );
             family.is_gone();
         }
     }
@@ -133,9 +140,11 @@ fn guards_of(orch: u32) -> Vec<(u32, String)> {
 /// The guard goes with orch, and its end harms nobody: orch goes on without it.
 #[test]
 fn the_guard_comes_and_goes() {
-    let mut live = Live::ready("print(\"ready\");\nsleep(0.3);\ncmd(\"true\").run();\nprint(\"guarded\");\n\
+    let mut live = Live::ready(
+        "print(\"ready\");\nsleep(0.3);\ncmd(\"true\").run();\nprint(\"guarded\");\n\
                                 for i in 0..600 { sleep(0.1); if sh(\"test -e go\").unchecked().run().ok { break; } }\n\
-                                print(cmd(\"echo\", \"still\").read());\n");
+                                print(cmd(\"echo\", \"still\").read());\n",
+    );
     live.says("guarded");
     let guards = guards_of(live.pid());
     assert_eq!(guards.len(), 1, "{guards:?}");
@@ -181,7 +190,8 @@ fn one_report_however_many_wait() {
     thread::sleep(Duration::from_millis(500));
     live.signal("INT");
     let seen = live.end();
-    let one = seen.stderr.starts_with("error: Interrupted: interrupted by INT\n") && seen.stderr.matches("error:").count() == 1;
+    let one = seen.stderr.starts_with("error: Interrupted: interrupted by INT\n")
+        && seen.stderr.matches("error:").count() == 1;
     assert!(seen.status == 130 && one, "{}", seen.for_people());
     family.is_gone();
 }
@@ -189,7 +199,9 @@ fn one_report_however_many_wait() {
 /// The second one does not wait for a command that was given all the time of the world, wherever the first has got to.
 #[test]
 fn the_second_signal_ends_at_once() {
-    for wait in ["child.wait();", "try { child.wait(); } catch { } sleep(1000);", "loop { try { sleep(1000); } catch { } }"] {
+    for wait in
+        ["child.wait();", "try { child.wait(); } catch { } sleep(1000);", "loop { try { sleep(1000); } catch { } }"]
+    {
         let mut family = Family::new();
         let deaf = format!("trap '' TERM INT; echo ready; exec {}", family.sleep());
         let script = format!("let child = sh(`{deaf}`).kill_after(1000).start();\nprint(child.read_line());\n{wait}\n");
@@ -266,7 +278,10 @@ fn who_holds_the_output_is_named() {
 fn an_orch_in_an_orch() {
     let outer = |family: &Family, then: &str| {
         let inner = format!("let child = sh(`{}`).start();\nchild.wait();\n", family.everyone());
-        let script = format!("let inner = cmd(\"{}\", \"run\", \"inner.rhai\").kill_after(20).start();\nprint(\"ready\");\n{then}\n", env!("CARGO_BIN_EXE_orch"));
+        let script = format!(
+            "let inner = cmd(\"{}\", \"run\", \"inner.rhai\").kill_after(20).start();\nprint(\"ready\");\n{then}\n",
+            env!("CARGO_BIN_EXE_orch")
+        );
         let mut live = Live::start(Program::script(&script).file("inner.rhai", inner.as_bytes()));
         live.says("ready");
         family.wait_for(EVERYONE);
@@ -283,8 +298,11 @@ fn an_orch_in_an_orch() {
     assert_eq!(live.end().status, -9);
     family.is_gone();
 
-    let live = outer(&family, "while !sh(\"test -e go\").unchecked().run().ok { sleep(0.05); }\nkill(inner.pid, \"KILL\");\n\
-                               try { inner.wait(); } catch (e) { print(e.signal); }\nprint(\"on\"); sleep(1000);");
+    let live = outer(
+        &family,
+        "while !sh(\"test -e go\").unchecked().run().ok { sleep(0.05); }\nkill(inner.pid, \"KILL\");\n\
+                               try { inner.wait(); } catch (e) { print(e.signal); }\nprint(\"on\"); sleep(1000);",
+    );
     live.put_file("go");
     let mut live = live;
     live.says("on");
@@ -300,7 +318,11 @@ fn children_of_a_shell_that_became_orch_stay() {
     let mut other = Family::new();
     let program = Program::script(&format!("let child = sh(`{}`).start();\nsleep(0.3);\n", family.everyone()));
     let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{} >/dev/null 2>&1 & exec \"$0\" run script.rhai", other.sleep()), env!("CARGO_BIN_EXE_orch")]);
+    shell.args([
+        "-c",
+        &format!("{} >/dev/null 2>&1 & exec \"$0\" run script.rhai", other.sleep()),
+        env!("CARGO_BIN_EXE_orch"),
+    ]);
     shell.current_dir(program.own_folder()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let seen = whole::program::finish(shell.spawn().unwrap(), "exec".into());
     seen.prints("");

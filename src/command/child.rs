@@ -26,7 +26,7 @@ use super::spec::Spec;
 use super::stream::{READS, Stream, Which};
 use super::terminal::{self, Foreground};
 use super::tree::Tree;
-use super::waits::{ReadLine, WaitEnd, Write};
+use super::waits::{Piece, ReadLine, WaitEnd, Write};
 use crate::kernel::alarm::{self, Alarm};
 use crate::kernel::events::Event;
 use crate::kernel::{Enders, Kernel, ObjectCore, Source, WaitQueue, Waitable, block, current, door};
@@ -258,7 +258,16 @@ impl Child {
     /// As [`Child::wait`].
     pub fn read_line(self: &Arc<Self>, which: Which, limit: Option<Duration>) -> Result<Option<Vec<u8>>, CommandFault> {
         door::enter()?;
-        block(&mut ReadLine::new(self, which), limit)?
+        block(&mut ReadLine::new(self, which, Piece::Line), limit)?
+    }
+
+    /// Takes whatever it has written on its standard output, waiting while that is nothing; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn read_some(self: &Arc<Self>) -> Result<Option<Vec<u8>>, CommandFault> {
+        door::enter()?;
+        block(&mut ReadLine::new(self, Which::Stdout, Piece::Any), None)?
     }
 
     /// Writes all of `bytes` to its input.
@@ -303,9 +312,9 @@ impl Child {
                 return;
             }
             state.by_request = true;
-            if let Runs::Mocked { run, .. } = &state.runs {
-                return run.end_with(End::Signal(number));
-            }
+        }
+        if let Some(run) = self.mock_run() {
+            return run.end_with(End::Signal(number));
         }
         if let Some(signal) = crate::kernel::os::signal(number) {
             let group = self.pids.first().map_or(0, |pid| pid.cast_signed());
@@ -336,16 +345,19 @@ impl Child {
                 return;
             }
             note(&mut state);
-            if let Runs::Mocked { run, .. } = &state.runs {
-                return run.end_with(End::Signal(signal.as_raw()));
+            if matches!(state.runs, Runs::Real { .. }) {
+                if state.ending != Ending::No && signal != Signal::KILL {
+                    return;
+                }
+                state.ending = Ending::Begun;
             }
-            if state.ending != Ending::No && signal != Signal::KILL {
-                return;
-            }
-            state.ending = Ending::Begun;
             if signal == Signal::KILL {
                 state.grace_left = Duration::ZERO;
             }
+        }
+        // Not under the guard of its state: under simulated time this may let another task go on.
+        if let Some(run) = self.mock_run() {
+            return run.end_with(End::Signal(signal.as_raw()));
         }
         self.tree.signal(signal);
         self.look_later(FIRST_LOOK);
@@ -353,7 +365,7 @@ impl Child {
 
     /// Looks whether its tree is gone, again and again; once nothing is left of the grace, with KILL.
     fn look_later(&self, pause: Duration) {
-        // Under the lock: the alarm may ring at once, and must not be overtaken by the one it sets.
+        // Kept before it can ring: what it would put in its own place must not be taken out again here.
         let mut state = self.state.lock();
         let pause = if state.grace_left.is_zero() { pause } else { pause.min(state.grace_left) };
         let me = self.me.clone();
@@ -551,6 +563,9 @@ impl Child {
         sources.extend(state.out.fd.iter().chain(&state.err.fd).map(Source::readable));
         if room {
             sources.extend(state.stdin.iter().map(Source::writable));
+        }
+        if sources.is_empty() && state.ending == Ending::Begun {
+            sources.extend(Source::elsewhere());
         }
         sources
     }

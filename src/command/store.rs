@@ -14,8 +14,8 @@ pub const IN_MEMORY: usize = 256 << 20;
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
 
-/// What is as large as this may become much larger.
-const LARGE: usize = 8 << 20;
+/// The sizes that the memory grows through.
+const SIZES: [usize; 4] = [64 << 10, MOST, 16 << 20, IN_MEMORY + 2 * MOST];
 
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct Store {
     /// How far `memory` has been searched for the end of a line.
     searched: usize,
     step: usize,
+    /// The pipe has been made larger.
+    is_wide: bool,
 }
 
 impl Store {
@@ -70,6 +72,10 @@ impl Store {
                 Ok(n) => {
                     // More at once where there is much.
                     self.step = if n >= room { room * 2 } else { room };
+                    if n >= LEAST && !std::mem::replace(&mut self.is_wide, true) {
+                        // Fewer turns between writer and reader. Where the system grants no more, it stays as it is.
+                        let _refused = rustix::pipe::fcntl_setpipe_size(&from, MOST);
+                    }
                     self.spill().map(|()| Got::Some)
                 }
                 Err(rustix::io::Errno::INTR) => continue,
@@ -81,18 +87,6 @@ impl Store {
         }
     }
 
-    /// Room for `more` bytes. What has grown large gets all the room it may ever need at once: room that is not written to
-    /// costs nothing, while growing in steps would keep the old room beside the new one.
-    fn make_room(&mut self, more: usize) {
-        let enough = self.memory.capacity() - self.memory.len() >= more;
-        let last_step = IN_MEMORY + 2 * MOST;
-        if !enough && self.memory.len() >= LARGE && self.memory.len() < last_step - more {
-            // Where so much is refused, the steps are small.
-            let _refused = self.memory.try_reserve_exact(last_step - self.memory.len());
-        }
-        self.memory.reserve(more);
-    }
-
     /// Adds bytes.
     ///
     /// # Errors
@@ -102,8 +96,18 @@ impl Store {
         self.spill()
     }
 
+    /// Doubling would copy what is there again and again. Addresses cost nothing until they are written to.
+    fn make_room(&mut self, room: usize) {
+        let wanted = self.memory.len() + room;
+        if wanted > self.memory.capacity() {
+            let size = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(wanted);
+            self.memory.reserve_exact(size - self.memory.len());
+        }
+    }
+
     fn spill(&mut self) -> io::Result<()> {
-        if self.memory.len() - self.taken <= IN_MEMORY && (self.file.is_none() || self.memory.len() < MOST) {
+        let held = self.memory.len() - self.taken;
+        if held <= IN_MEMORY && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
         if self.file.is_none() {
@@ -112,8 +116,9 @@ impl Store {
         if let Some(file) = &mut self.file {
             file.write_all(&self.memory[self.taken..])?;
         }
-        self.in_file += (self.memory.len() - self.taken) as u64;
-        self.memory = Vec::new();
+        self.in_file += held as u64;
+        self.memory.clear();
+        self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
         Ok(())
     }
@@ -128,7 +133,7 @@ impl Store {
         self.searched = 0;
         let in_file = std::mem::take(&mut self.in_file);
         let Some(mut file) = file else {
-            return Ok(if taken == 0 { memory } else { memory[taken..].to_vec() });
+            return Ok(if taken == 0 { fitted(memory) } else { memory[taken..].to_vec() });
         };
         let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + memory.len());
         file.seek(SeekFrom::Start(0))?;
@@ -172,11 +177,19 @@ impl Store {
         Some(line)
     }
 
-    /// The last bytes, at most `most`, without what lies in a file.
-    pub fn tail(&self, most: usize) -> &[u8] {
+    /// The last bytes, at most `most`, as far as they are in memory.
+    pub fn tail(&self, most: usize) -> Vec<u8> {
         let rest = &self.memory[self.taken..];
-        &rest[rest.len().saturating_sub(most)..]
+        rest[rest.len().saturating_sub(most)..].to_vec()
     }
+}
+
+/// Without the addresses that it does not need, where it is small enough to be moved.
+fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() < MOST {
+        bytes.shrink_to_fit();
+    }
+    bytes
 }
 
 fn nameless_file() -> io::Result<File> {

@@ -13,6 +13,7 @@ use super::failure::Failure;
 use super::progress::Bar;
 use super::source::Source;
 use crate::kernel::{Kernel, Site, Task, with_current};
+use crate::signals::Rules;
 
 /// Where a program's words go. Each call is one whole line, or more.
 pub trait Output: Send + Sync {
@@ -37,6 +38,7 @@ pub struct Host {
     engine: OnceLock<Engine>,
     output: Box<dyn Output>,
     args: Vec<String>,
+    signals: Arc<Rules>,
     sources: Mutex<BTreeMap<String, Arc<Source>>>,
     /// The functions of all scripts, with the numbers of parameters they take.
     functions: Mutex<BTreeMap<String, Vec<usize>>>,
@@ -50,6 +52,7 @@ impl Host {
     /// A host for scripts in `kernel`.
     pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
         let host = Arc::new(Host {
+            signals: Rules::new(&kernel),
             kernel,
             engine: OnceLock::new(),
             output,
@@ -66,6 +69,11 @@ impl Host {
     /// The program.
     pub fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
+    }
+
+    /// What is to become of signals.
+    pub fn signals(&self) -> &Arc<Rules> {
+        &self.signals
     }
 
     /// The engine.

@@ -52,13 +52,20 @@ impl Family {
 
     /// Those who have not ended.
     pub fn alive(&self) -> Vec<String> {
-        processes().into_iter().filter(|(_, line)| line.ends_with(&self.sleep())).map(|(pid, l)| format!("{pid} {l}")).collect()
+        processes()
+            .into_iter()
+            .filter(|(_, line)| line.ends_with(&self.sleep()))
+            .map(|(pid, l)| format!("{pid} {l}"))
+            .collect()
     }
 
     /// Waits until so many are there.
     #[track_caller]
     pub fn wait_for(&self, count: usize) {
-        eventually(|| (self.alive().len() >= count).then_some(()), || format!("{count} are not there: {:?}", self.alive()));
+        eventually(
+            || (self.alive().len() >= count).then_some(()),
+            || format!("{count} are not there: {:?}", self.alive()),
+        );
     }
 
     /// Kills them.

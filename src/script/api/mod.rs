@@ -20,6 +20,7 @@ pub mod queue;
 pub mod rwlock;
 pub mod select;
 pub mod semaphore;
+pub mod signal;
 pub mod thread;
 pub mod time;
 pub mod timer;
@@ -72,4 +73,5 @@ chapters! {
     "Commands" => command + register,
     "Running commands and results" => child,
     "Programs and processes" => process,
+    "Signals" => signal,
 }
