@@ -14,6 +14,7 @@
 pub mod call;
 pub mod child;
 pub mod completed;
+mod ending;
 pub mod exec;
 pub mod fault;
 pub mod guard;
