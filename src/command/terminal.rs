@@ -62,18 +62,18 @@ impl Foreground {
 
     fn hand_over(&self) {
         self.is_lent.store(true, Ordering::Release);
-        let are_stopped =
-            || self.members.iter().filter_map(|pid| processes::stat(pid.cast_signed())).filter(Stat::is_stopped);
-        // They have tried to read too soon. Who stops from now on may have been stopped by Ctrl-Z, and stays so.
-        let mut too_soon: Vec<Stat> = are_stopped().collect();
+        let stopped =
+            || self.members.iter().find(|pid| processes::stat(pid.cast_signed()).is_some_and(|p| p.is_stopped()));
+        // Who is stopped now has tried to read too soon.
+        let too_soon = stopped().is_some();
         // It may have ended already: then there is nobody to lend it to, and `drop` takes it back.
         let _lent = give_foreground_to(stdin(), self.borrower);
-        let late: Vec<Stat> = are_stopped().collect();
-        // Ctrl-Z would have stopped the first as well.
-        if late.iter().all(|p| p.pid != self.borrower.as_raw_nonzero().get()) {
-            too_soon.extend(late);
+        // Who stops from now on may have been stopped by Ctrl-Z, and stays so; but that would have stopped the first of all.
+        let late = stopped().is_some_and(|pid| Some(pid) != self.members.first());
+        if too_soon || late {
+            // All of them: the stop is sent to the group, and some may only be about to hear of it.
+            self.go_on();
         }
-        too_soon.iter().for_each(|p| _ = processes::send(p, Signal::CONT));
     }
 
     /// All of the group go on, wherever they were.
