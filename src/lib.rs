@@ -4,6 +4,7 @@
 //! [`sync`] (primitives), [`exec`] (threads and pools), [`signals`], [`script`] (Rhai), [`observe`], [`cli`].
 
 pub mod cli;
+pub mod command;
 pub mod exec;
 pub mod kernel;
 pub mod observe;

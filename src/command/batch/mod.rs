@@ -1,0 +1,14 @@
+//! Many commands: what to run, in which order, when to stop, what to write down.
+//!
+//! ```text
+//!   lists ─► combine ─► template ─► jobs ─► admission ─► run ─► arrange ─► the terminal
+//!                                     ▲                   │ ├──► joblog
+//!                           resume (joblog)               │ └──► halt, retry
+//!                                                         └────► summary
+//! ```
+//!
+//! All but `run` are plain state machines: they start nothing and wait for nothing.
+
+pub mod combine;
+pub mod context;
+pub mod template;

@@ -1,0 +1,4 @@
+//! External commands.
+
+pub mod batch;
+pub mod quote;
