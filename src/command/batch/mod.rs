@@ -9,6 +9,10 @@
 //!
 //! All but `run` are plain state machines: they start nothing and wait for nothing.
 
+pub mod admission;
 pub mod combine;
 pub mod context;
+pub mod halt;
+pub mod joblog;
+pub mod retry;
 pub mod template;
