@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod doc;
+pub mod map_args;
 pub mod run;
 pub mod terminal;
 
