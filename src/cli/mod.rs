@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod doc;
+pub mod helper;
 pub mod map_args;
 pub mod run;
 pub mod terminal;
@@ -12,6 +13,12 @@ use args::{Command, Parsed};
 
 /// Runs the program of this command line and returns its exit status.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
+    let words: Vec<OsString> = words.into_iter().collect();
+    // Before anything else is set up: these have to be quick.
+    if let Some(status) = helper::serve(&words) {
+        return status;
+    }
+    helper::announce();
     let (command, script_args) = match args::parse(words) {
         Ok(Parsed { command, script_args }) => (command, script_args),
         Err(message) => return message.show(),

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::args::{EvalOptions, RunOptions, WorldOptions};
 use super::terminal::Terminal;
+use crate::command::running::end_everything;
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
 use crate::script::{Host, run};
 use crate::signals;
 
-/// How long threads may take to leave their blocks when `--until` ends the run.
+/// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a script from a file or the standard input.
@@ -72,7 +73,10 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
         host.say(&format!("error: cannot start: {error}\n"));
         return 1;
     }
-    kernel.wait_exit(None).unwrap_or(1)
+    let status = kernel.wait_exit(None).unwrap_or(1);
+    // What the script started ends with it. Whoever asked twice does not want to wait.
+    end_everything(if kernel.is_urgent() { Duration::ZERO } else { GRACE });
+    status
 }
 
 fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {

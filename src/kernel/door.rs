@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::deadlock::Report;
 use super::object::{Enders, ObjectCore, Waitable};
+use super::readiness::Source;
 use super::task::{Task, Wait, alert, current, with_current};
 use super::waiters::Waker;
 
@@ -47,6 +48,11 @@ pub trait Operation {
     /// True when waiting for ever in it is nobody's mistake.
     fn is_idle(&self) -> bool {
         false
+    }
+
+    /// Descriptors whose readiness is a reason to poll again. Asked for after each poll that did not succeed.
+    fn sources(&self) -> Vec<Source> {
+        Vec::new()
     }
 }
 
@@ -93,7 +99,9 @@ fn run<O: Operation>(
     }
     let kernel = task.kernel();
     let world = kernel.world();
+    let mut sources = op.sources();
     if limit != Some(Duration::ZERO)
+        && sources.is_empty()
         && world.spin(task)
         && let Poll::Ready(output) = op.poll(&waker)
     {
@@ -121,7 +129,7 @@ fn run<O: Operation>(
         if deadline.is_none() {
             kernel.detector().look_again(kernel);
         }
-        world.park(task, deadline);
+        world.park(task, deadline, &sources);
         // The end of the program and a signal come first: what they end elsewhere may be what just ended this wait.
         if task.alerts() & alert::ENDED != 0 {
             op.abandon();
@@ -134,6 +142,7 @@ fn run<O: Operation>(
         if let Poll::Ready(output) = op.poll(&waker) {
             break Ok(output);
         }
+        sources = op.sources();
     };
     task.finish_wait();
     outcome

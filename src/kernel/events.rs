@@ -29,6 +29,10 @@ pub enum Event {
     Put { task: TaskId, object: ObjectId, size: usize },
     /// An item was taken out of a queue, which now holds `size`.
     Got { task: TaskId, object: ObjectId, size: usize },
+    /// A task started a command; `pid` is the process of its last stage.
+    ChildStarted { task: TaskId, object: ObjectId, pid: u32 },
+    /// A command has ended, with this exit code (negative for a signal).
+    ChildEnded { object: ObjectId, pid: u32, code: i32 },
 }
 
 /// Who hears events. Called in the thread in which they happen; must not block.

@@ -17,13 +17,16 @@
 //! The kernel knows nothing of Rhai, of processes or of the command line. Nothing outside it reads a clock, starts a
 //! thread or sleeps.
 
+pub mod alarm;
 pub mod deadlock;
 pub mod door;
 pub mod events;
 pub mod explore;
 pub mod lull;
 pub mod object;
+pub mod os;
 pub mod program;
+pub mod readiness;
 pub mod real;
 pub mod schedule;
 pub mod sim;
@@ -36,6 +39,7 @@ pub mod world;
 pub use door::{Operation, Stop, block, point, sleep};
 pub use object::{Enders, Handle, Holder, Object, ObjectCore, Waitable};
 pub use program::{Kernel, Setup};
+pub use readiness::Source;
 pub use site::Site;
 pub use task::{Role, Task, TaskId, current, try_current, with_current};
 pub use waiters::{Ticket, WaitQueue, Waker};

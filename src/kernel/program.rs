@@ -52,6 +52,7 @@ pub struct Kernel {
     /// All tasks are told to end, those that are still to start too.
     closing: AtomicBool,
     over: AtomicBool,
+    urgent: AtomicBool,
     ending: Mutex<Option<i32>>,
     ended: Condvar,
 }
@@ -85,6 +86,7 @@ impl Kernel {
             onlookers: Mutex::default(),
             closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
+            urgent: AtomicBool::new(false),
             ending: Mutex::new(None),
             ended: Condvar::new(),
         })
@@ -289,6 +291,17 @@ impl Kernel {
         self.ending.lock().get_or_insert(status);
         self.over.store(true, Ordering::Release);
         self.ended.notify_all();
+    }
+
+    /// The same, and whoever clears up after it should not wait for anything.
+    pub fn request_exit_now(&self, status: i32) {
+        self.urgent.store(true, Ordering::Release);
+        self.request_exit(status);
+    }
+
+    /// True when the program was told to end at once.
+    pub fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Acquire)
     }
 
     /// True once the program is over: nobody hears of what tasks still do.

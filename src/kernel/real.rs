@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::readiness::Source;
 use super::task::{Task, parked, run_as};
 use super::threads;
 
@@ -67,7 +68,25 @@ impl RealWorld {
         state.swap(parked::RUNNING, Ordering::AcqRel);
     }
 
+    /// As `park`, but a descriptor that is ready ends it too.
+    pub(super) fn poll(&self, task: &Arc<Task>, deadline: Option<Duration>, sources: &[Source]) {
+        let parking = &task.parking;
+        parking.bell.listen();
+        let (running, waiting) = (parked::RUNNING, parked::WAITING);
+        if parking.state.compare_exchange(running, waiting, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            while parking.state.load(Ordering::Acquire) == parked::WAITING {
+                let left = deadline.map(|deadline| deadline.saturating_sub(self.now()));
+                if left == Some(Duration::ZERO) || !parking.bell.wait(sources, left).is_empty() {
+                    break;
+                }
+            }
+        }
+        parking.state.swap(parked::RUNNING, Ordering::AcqRel);
+        parking.bell.stop_listening();
+    }
+
     pub(super) fn unpark(&self, task: &Task) {
+        task.parking.bell.ring();
         if let Some(thread) = task.parking.thread.get() {
             thread.unpark();
         }

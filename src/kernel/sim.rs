@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::readiness::{Bell, Source};
 use super::schedule::Chooser;
 use super::task::{Task, TaskId, parked, run_as};
 use super::threads;
@@ -27,6 +28,8 @@ struct State {
     /// When a parked task gives up: by time, then in the order in which they parked.
     due: BTreeMap<(Duration, u64), Arc<Task>>,
     parked: BTreeMap<TaskId, Option<(Duration, u64)>>,
+    /// Who waits for descriptors. While somebody does, the clock stands still.
+    outside: BTreeMap<TaskId, Outside>,
     chooser: Box<dyn Chooser>,
     order: u64,
     queries: u32,
@@ -34,11 +37,21 @@ struct State {
     idle: bool,
 }
 
+/// A wait for the world outside, where simulated time means nothing: it gives up by real time, and moves the clock then.
+#[derive(Clone)]
+struct Outside {
+    task: Arc<Task>,
+    sources: Vec<Source>,
+    until: Option<(Instant, Duration)>,
+}
+
 /// See the module.
 pub struct SimWorld {
     now: AtomicU64,
     preempts: AtomicBool,
     state: Mutex<State>,
+    /// Wakes whoever looks after the descriptors.
+    bell: Bell,
 }
 
 impl SimWorld {
@@ -51,11 +64,13 @@ impl SimWorld {
                 ready: Vec::new(),
                 due: BTreeMap::new(),
                 parked: BTreeMap::new(),
+                outside: BTreeMap::new(),
                 chooser,
                 order: 0,
                 queries: 0,
                 idle: true,
             }),
+            bell: Bell::default(),
         }
     }
 
@@ -84,7 +99,7 @@ impl SimWorld {
         Ok(())
     }
 
-    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
+    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>, sources: &[Source]) {
         let begun =
             task.parking.state.compare_exchange(parked::RUNNING, parked::WAITING, Ordering::AcqRel, Ordering::Acquire);
         if begun.is_ok() {
@@ -93,6 +108,12 @@ impl SimWorld {
             // An outside wake-up may have come before the task is in the list of the parked.
             if task.parking.state.load(Ordering::Acquire) == parked::WAITING {
                 state.park(task, deadline);
+                if !sources.is_empty() {
+                    let left = deadline.map(|when| when.saturating_sub(self.now()));
+                    let real = left.and_then(|left| Instant::now().checked_add(left));
+                    let until = real.zip(deadline);
+                    state.outside.insert(task.id(), Outside { task: task.clone(), sources: sources.to_vec(), until });
+                }
             } else {
                 state.ready.push(task.clone());
             }
@@ -109,8 +130,10 @@ impl SimWorld {
             if let Some(key) = entry {
                 state.due.remove(&key);
             }
+            state.outside.remove(&task.id());
             drop(state);
             self.make_ready(task.clone());
+            self.bell.ring();
         }
     }
 
@@ -150,7 +173,7 @@ impl SimWorld {
             due.find(|when| *when > now).filter(|_| state.ready.is_empty())
         };
         // Behave as an interrupted busy wait would: others go on, or time passes.
-        self.park(task, Some(next_due.unwrap_or_else(|| self.now())));
+        self.park(task, Some(next_due.unwrap_or_else(|| self.now())), &[]);
     }
 
     fn make_ready(&self, task: Arc<Task>) {
@@ -182,10 +205,45 @@ impl SimWorld {
             if !state.ready.is_empty() {
                 continue;
             }
-            if !state.advance(&self.now) {
+            if !state.outside.is_empty() {
+                drop(state);
+                self.look_outside();
+                continue;
+            }
+            let Some(when) = state.next_due() else {
                 state.idle = true;
                 return;
+            };
+            state.advance(&self.now, when);
+        }
+    }
+}
+
+impl SimWorld {
+    /// All tasks wait and some of them for the world outside: wait there until it answers, or until one is woken. It is
+    /// asked only then, so that the schedule depends on it as little as can be.
+    fn look_outside(&self) {
+        self.bell.listen();
+        let waiting: Vec<Outside> = {
+            let state = self.state.lock();
+            if !state.ready.is_empty() {
+                return self.bell.stop_listening();
             }
+            state.outside.values().cloned().collect()
+        };
+        let (owners, sources): (Vec<&Arc<Task>>, Vec<Source>) =
+            waiting.iter().flat_map(|wait| wait.sources.iter().map(|source| (&wait.task, source.clone()))).unzip();
+        let until = waiting.iter().filter_map(|wait| wait.until).min();
+        let left = until.map(|(real, _)| real.saturating_duration_since(Instant::now()));
+        let ready = self.bell.wait(&sources, left);
+        self.bell.stop_listening();
+        if let Some((real, when)) = until.filter(|_| ready.is_empty())
+            && Instant::now() >= real
+        {
+            self.state.lock().advance(&self.now, when);
+        }
+        for source in ready {
+            owners[source].wake();
         }
     }
 }
@@ -213,19 +271,20 @@ impl State {
         self.ready.remove(at)
     }
 
-    /// Moves the clock to the next deadline and makes those ready whose time has come; false when nothing is due.
-    fn advance(&mut self, now: &AtomicU64) -> bool {
-        let Some((&(when, _), _)) = self.due.first_key_value() else {
-            return false;
-        };
+    fn next_due(&self) -> Option<Duration> {
+        self.due.first_key_value().map(|((when, _), _)| *when)
+    }
+
+    /// Moves the clock to `when` and makes those ready whose time has come.
+    fn advance(&mut self, now: &AtomicU64, when: Duration) {
         let nanos = u64::try_from(when.as_nanos()).unwrap_or(u64::MAX);
         now.fetch_max(nanos, Ordering::AcqRel);
         while let Some(entry) = self.due.first_entry().filter(|e| e.key().0 <= when) {
             let task = entry.remove();
             self.parked.remove(&task.id());
+            self.outside.remove(&task.id());
             self.ready.push(task);
         }
-        true
     }
 }
 

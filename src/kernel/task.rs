@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use super::deadlock::Report;
 use super::events::Event;
 use super::object::Waitable;
+use super::readiness::Bell;
 use super::{Kernel, Site};
 
 /// The number of a task. Never used twice in a program; the main task is 1.
@@ -83,6 +84,8 @@ pub(super) struct Parking {
     /// Under `Sim`: it is this task's turn.
     pub turn: AtomicBool,
     pub thread: OnceLock<std::thread::Thread>,
+    /// Wakes it where it waits for descriptors.
+    pub bell: Bell,
 }
 
 /// What a room above keeps with a task.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::readiness::Source;
 use super::real::RealWorld;
 use super::sim::SimWorld;
 use super::task::Task;
@@ -55,11 +56,12 @@ impl World {
         }
     }
 
-    /// Stops the current task until it is woken or `deadline` has come.
-    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
+    /// Stops the current task until it is woken, one of `sources` is ready or `deadline` has come.
+    pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>, sources: &[Source]) {
         match self {
-            World::Real(w) => w.park(task, deadline),
-            World::Sim(w) => w.park(task, deadline),
+            World::Real(w) if sources.is_empty() => w.park(task, deadline),
+            World::Real(w) => w.poll(task, deadline, sources),
+            World::Sim(w) => w.park(task, deadline, sources),
         }
     }
 

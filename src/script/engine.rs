@@ -12,7 +12,7 @@ use rhai::packages::{
 use rhai::{Dynamic, Engine, EvalContext, Module, Shared};
 
 use super::throw::Ending;
-use super::{api, handles, iterate, local, modules, statements};
+use super::{api, command, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
 
 /// How deep script functions may call each other. Measured to fit [`crate::kernel::threads::STACK_SIZE`] with room for
@@ -45,6 +45,8 @@ pub fn assemble() -> Engine {
     handles::name_types(&mut engine);
     engine.register_type_with_name::<iterate::Stream>("Iterator");
     engine.register_type_with_name::<local::Local>("Local");
+    engine.register_type_with_name::<command::Command>("Command");
+    engine.register_type_with_name::<command::Completed>("Completed");
     engine.register_type_with_name::<api::pool::Request>("Request");
     engine.register_global_module(vocabulary());
     engine

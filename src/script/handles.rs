@@ -111,6 +111,8 @@ handles! {
     Executor(exec::Pool<Done>) = "ThreadPoolExecutor",
     /// A pool of threads under the pool's methods.
     Pool(super::requests::RequestPool) = "ThreadPool",
+    /// A command that runs.
+    Child(crate::command::child::Child) = "Child",
     /// A `TaskGroup`.
     TaskGroup(exec::Group<Done>) = "TaskGroup",
 }

@@ -13,6 +13,7 @@ pub mod arguments;
 pub mod barrier;
 pub mod capture;
 pub mod caught;
+pub mod command;
 pub mod constants;
 pub mod done;
 pub mod engine;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallContext, Position};
 
 use super::done::Done;
-use super::handles::{Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{Child, Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
 use crate::exec;
@@ -78,6 +78,7 @@ enum Held {
     Condition(Condition),
     Executor(Arc<exec::Pool<Done>>),
     Group(TaskGroup),
+    Child(Child),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -114,6 +115,8 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Executor(executor.0.object().clone())
     } else if let Some(pool) = value.clone().try_cast::<Pool>() {
         Held::Executor(pool.pool.clone())
+    } else if let Some(child) = value.clone().try_cast::<Child>() {
+        Held::Child(child)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -145,6 +148,11 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         Held::Condition(condition) => call(ctx, || condition.lock().release()),
         Held::Executor(pool) => leave_pool(ctx, pool, &result),
         Held::Group(group) => return leave_group(ctx, group, result),
+        Held::Child(child) => {
+            child.terminate();
+            // How it ended is what the block asked for.
+            call(ctx, || child.wait_through().map(drop))
+        }
     };
     match result {
         Err(error) if !error.is_pseudo_error() => Err(error),

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use crate::kernel::{Enders, ObjectCore, Operation, Waitable, Waker};
+use crate::kernel::{Enders, ObjectCore, Operation, Source, Waitable, Waker};
 
 /// One thing to wait for.
 pub type Arm<R> = Box<dyn Operation<Output = R>>;
@@ -48,6 +48,10 @@ impl<R> Operation for Select<R> {
 
     fn verb(&self) -> &'static str {
         "select"
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.arms.iter().flat_map(|arm| arm.sources()).collect()
     }
 }
 
@@ -97,6 +101,10 @@ impl<O: Operation, R, F: FnMut(O::Output) -> R> Operation for Mapped<O, F> {
     fn verb(&self) -> &'static str {
         self.inner.verb()
     }
+
+    fn sources(&self) -> Vec<Source> {
+        self.inner.sources()
+    }
 }
 
 /// An operation that may wait for ever by design: a worker that waits for work.
@@ -119,6 +127,10 @@ impl<O: Operation> Operation for Idle<O> {
 
     fn verb(&self) -> &'static str {
         self.0.verb()
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.0.sources()
     }
 
     fn is_idle(&self) -> bool {

@@ -4,6 +4,8 @@
 use rhai::{Module, combine_with_exported_module};
 
 pub mod basics;
+pub mod child;
+pub mod command;
 pub mod condition;
 pub mod event;
 pub mod executor;
@@ -13,6 +15,7 @@ pub mod hidden;
 pub mod lists;
 pub mod lock;
 pub mod pool;
+pub mod process;
 pub mod queue;
 pub mod rwlock;
 pub mod select;
@@ -66,4 +69,7 @@ chapters! {
     "Executors" => executor + register,
     "Pools" => pool,
     "Task groups" => group,
+    "Commands" => command + register,
+    "Running commands and results" => child,
+    "Programs and processes" => process,
 }

@@ -3,10 +3,13 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
+use crate::command::fault::CommandFault;
 use crate::kernel::block;
+use crate::script::api::child::judged;
 use crate::script::api::future::result_of;
 use crate::script::arguments::{list, seconds, type_for_people};
-use crate::script::handles::{Event, Future, Lock, Queue, RwSide, Semaphore, Thread};
+use crate::script::command::Completed;
+use crate::script::handles::{Child, Event, Future, Lock, Queue, RwSide, Semaphore, Thread};
 use crate::script::parcel::Parcel;
 use crate::script::throw::{IntoThrown, Outcome, call, call_within, throw};
 use crate::sync::Fault;
@@ -22,6 +25,8 @@ enum Ready {
     Owned(Result<(), Fault>),
     /// The result is there.
     Over,
+    /// What became of a command.
+    Command(Result<std::sync::Arc<crate::command::completed::Completed>, CommandFault>),
 }
 
 fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
@@ -46,6 +51,9 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
     if let Some(future) = value.clone().try_cast::<Future>() {
         return Ok(Box::new(Mapped::new(future.waiting(), |()| Ready::Over)));
     }
+    if let Some(child) = value.clone().try_cast::<Child>() {
+        return Ok(Box::new(Mapped::new(child.waiting(), Ready::Command)));
+    }
     if let Some(thread) = value.try_cast::<Thread>() {
         if !thread.is_started() {
             call(ctx, || thread.join(None))?;
@@ -53,7 +61,11 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
         return Ok(Box::new(Mapped::new(thread.joining(), |()| Ready::Over)));
     }
     let shown = type_for_people(&shown);
-    throw(ctx, "TypeError", format!("select() waits for queues, events, locks, futures and threads, not for {shown}"))
+    throw(
+        ctx,
+        "TypeError",
+        format!("select() waits for queues, events, locks, futures, threads and commands, not for {shown}"),
+    )
 }
 
 fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcome<Map> {
@@ -70,6 +82,13 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
         Ready::Held => true.into(),
         Ready::Owned(taken) => taken.map(|()| true.into()).map_err(|fault| fault.into_thrown(ctx, None))?,
         Ready::Over => result(ctx, &source)?,
+        Ready::Command(done) => {
+            let done = Completed(call(ctx, || done)?);
+            match source.clone().try_cast::<Child>() {
+                Some(child) => Dynamic::from(judged(ctx, &child, done)?),
+                None => Dynamic::from(done),
+            }
+        }
     };
     let index = Dynamic::from(i64::try_from(index).unwrap_or(i64::MAX));
     Ok(Map::from([("source".into(), source), ("index".into(), index), ("value".into(), value)]))
@@ -88,11 +107,11 @@ fn result(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Dynamic> {
 #[export_module]
 pub mod functions {
     /// Waits for the first of several things that is ready: a queue (its next item is taken), an event, a lock or
-    /// semaphore (held now), a future or thread (its result). Returns a map: `source` as it was passed, its `index`, and
-    /// `value`: the item, the result, or true. Of several that are ready, the first listed.
+    /// semaphore (held now), a future or thread (its result), a command (its end). Returns a map: `source` as it was passed, its `index`, and
+    /// `value`: the item, the result, the `Completed`, or true. Of several that are ready, the first listed.
     ///
     /// # Errors
-    /// The error of a thread or future; `Closed` of a queue; `DeadlockError`, `Cancelled`, `Interrupted`.
+    /// The error of a thread, future or command; `Closed` of a queue; `DeadlockError`, `Cancelled`, `Interrupted`.
     ///
     /// ```rhai
     /// let q = Queue();

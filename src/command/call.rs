@@ -1,0 +1,62 @@
+//! Running a command to its end.
+
+use std::sync::Arc;
+
+use super::child::Child;
+use super::completed::Completed;
+use super::fault::CommandFault;
+use super::launch::{Wire, Wiring};
+use super::spec::{Input, Spec};
+use super::terminal::{self, Foreground};
+
+/// Output goes to the terminal.
+pub const SHOWN: Wiring = Wiring { stdin: Wire::Inherit, stdout: Wire::Inherit, stderr: Wire::Inherit };
+/// Output is captured.
+pub const CAPTURED: Wiring = Wiring { stdin: Wire::Inherit, stdout: Wire::Pipe, stderr: Wire::Pipe };
+/// Only the standard output is captured.
+pub const READ: Wiring = Wiring { stdin: Wire::Inherit, stdout: Wire::Pipe, stderr: Wire::Inherit };
+/// All three are pipes: for a command that is talked to.
+pub const PIPED: Wiring = Wiring { stdin: Wire::Pipe, stdout: Wire::Pipe, stderr: Wire::Pipe };
+
+/// Starts a command that has the terminal while it runs, if it may read from it.
+///
+/// # Errors
+/// As [`Child::start`].
+pub fn start_in_front(spec: &Spec, wiring: Wiring) -> Result<Arc<Child>, CommandFault> {
+    let reads = spec.stages.first().is_some_and(|first| first.stdin == Input::Default) && wiring.stdin == Wire::Inherit;
+    let child = Child::start(spec, wiring)?;
+    if reads && !spec.pty && terminal::is_ours() {
+        child.set_foreground(child.pids().first().and_then(|group| Foreground::lend(*group)));
+    }
+    Ok(child)
+}
+
+/// Runs a command, with the tries it has. What became of it is the caller's to judge.
+///
+/// # Errors
+/// [`CommandFault`]. A wait that is ended ends the command too, before this comes back.
+pub fn run(spec: &Spec, wiring: Wiring) -> Result<Arc<Completed>, CommandFault> {
+    let mut tries_left = spec.retries;
+    loop {
+        let child = start_in_front(spec, wiring)?;
+        let done = finish(&child)?;
+        if tries_left == 0 || !(done.is_failure() || done.timed_out) {
+            return Ok(done);
+        }
+        tries_left -= 1;
+    }
+}
+
+/// Waits for the end of a command that nobody else knows; a wait that is ended ends it.
+///
+/// # Errors
+/// As [`Child::wait`].
+pub fn finish(child: &Arc<Child>) -> Result<Arc<Completed>, CommandFault> {
+    let outcome = child.wait(None);
+    if matches!(outcome, Err(CommandFault::Stopped(_))) {
+        child.end_with_program();
+        // What it says to that matters to nobody.
+        let _ended = child.wait_through();
+    }
+    outcome
+}

@@ -1,0 +1,549 @@
+//! A command that runs: waiting for its end, reading what it writes, writing what it reads, and ending it.
+//!
+//! Whoever waits reads: a task that waits for the end, for a line or for room takes in all that the command has written
+//! meanwhile, so that a full pipe never keeps the command from what is waited for. Nobody waiting means that a pipe may fill
+//! up and the command stops there, as long as nobody asks.
+//!
+//! Invariants: what the command wrote is taken once, in order; its result is made once, when all its processes have ended
+//! and its output is at the end, or was given up because somebody else holds it; a command that is being ended has its
+//! result when its whole tree is gone.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::process::Signal;
+
+use super::completed::{Captured, Completed, End, StageEnd};
+use super::fault::CommandFault;
+use super::launch::{self, Wiring};
+use super::leader::Leader;
+use super::mock::{Mock, MockRun};
+use super::processes;
+use super::spec::Spec;
+use super::stream::{READS, Stream, Which};
+use super::terminal::Foreground;
+use super::tree::Tree;
+use super::waits::{ReadLine, WaitEnd, Write};
+use crate::kernel::alarm::{self, Alarm};
+use crate::kernel::events::Event;
+use crate::kernel::{Enders, Kernel, ObjectCore, Source, WaitQueue, Waitable, block, current, door};
+
+/// How long the output of a command that has ended may be held open by somebody else.
+const HOLDER_GRACE: Duration = Duration::from_secs(2);
+
+/// The pauses between looks at a tree that is being ended.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
+/// What was asked to end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// Nobody did.
+    No,
+    /// Somebody did; part of its tree may still run.
+    Begun,
+    /// Nothing of its tree is left.
+    Gone,
+}
+
+pub(super) struct State {
+    pub(super) runs: Runs,
+    pub(super) stdin: Option<Arc<OwnedFd>>,
+    pub(super) out: Stream,
+    err: Stream,
+    ending: Ending,
+    timed_out: bool,
+    /// The script itself ended it, or sent it a signal.
+    by_request: bool,
+    /// Rings when the output of a command that has ended was held open for long enough.
+    holder_grace: Option<Alarm>,
+    grace_is_over: bool,
+    /// Rings when the time is up.
+    timeout: Option<Alarm>,
+    /// Rings when the tree is to be looked at again.
+    next_look: Option<Alarm>,
+    note: Option<String>,
+    /// What went wrong with the output that was captured.
+    broken: Option<io::Error>,
+    pub(super) done: Option<Arc<Completed>>,
+    foreground: Option<Foreground>,
+    pub(super) waiters: WaitQueue,
+}
+
+pub(super) enum Runs {
+    Real { leaders: Vec<Arc<Leader>>, ends: Vec<Option<(End, Duration)>> },
+    Mocked { run: MockRun, end: Option<(End, Duration)> },
+}
+
+/// See the module.
+pub struct Child {
+    core: Arc<ObjectCore>,
+    me: Weak<Child>,
+    spec: Spec,
+    tree: Tree,
+    began: Duration,
+    pids: Vec<u32>,
+    pub(super) state: Mutex<State>,
+}
+
+impl Child {
+    /// Starts a command.
+    ///
+    /// # Errors
+    /// [`CommandFault`]; nothing of it runs then.
+    pub fn start(spec: &Spec, wiring: Wiring) -> Result<Arc<Child>, CommandFault> {
+        let task = current();
+        let kernel = task.kernel().clone();
+        door::check(&task)?;
+        let began = kernel.now();
+        let mock = if kernel.is_sim() { Mock::find(&kernel, &spec.text()) } else { None };
+        let tree = Tree::new();
+        let (runs, pids, stdin, out, err) = match &mock {
+            Some(_) => {
+                let pid = u32::try_from(kernel.next_number()).unwrap_or(u32::MAX);
+                let runs = Runs::Mocked { run: MockRun::default(), end: None };
+                (runs, vec![pid], None, Stream::default(), Stream::default())
+            }
+            None => {
+                let started = launch::start(spec, wiring, &tree)?;
+                let pids = started.leaders.iter().map(|leader| leader.pid()).collect();
+                let ends = vec![None; started.leaders.len()];
+                let runs = Runs::Real { leaders: started.leaders, ends };
+                (runs, pids, started.stdin, Stream::new(started.stdout), Stream::new(started.stderr))
+            }
+        };
+        let child = Arc::new_cyclic(|me| Child {
+            core: ObjectCore::new("Child"),
+            me: me.clone(),
+            spec: spec.clone(),
+            tree,
+            began,
+            pids,
+            state: Mutex::new(State {
+                runs,
+                stdin,
+                out,
+                err,
+                ending: Ending::No,
+                timed_out: false,
+                by_request: false,
+                holder_grace: None,
+                grace_is_over: false,
+                timeout: None,
+                next_look: None,
+                note: None,
+                broken: None,
+                done: None,
+                foreground: None,
+                waiters: WaitQueue::default(),
+            }),
+        });
+        kernel.events().emit(|| Event::ChildStarted { task: task.id(), object: child.core.id(), pid: child.pid() });
+        match mock {
+            Some(mock) => super::mock::play(&kernel, &child, mock)?,
+            None => {
+                let weak = child.me.clone();
+                child.state.lock().timeout = spec.timeout.map(|limit| {
+                    alarm::after(limit, move || {
+                        if let Some(child) = weak.upgrade() {
+                            child.time_is_up();
+                        }
+                    })
+                });
+            }
+        }
+        super::running::add(&child);
+        Ok(child)
+    }
+
+    /// The command.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The process of its last stage.
+    pub fn pid(&self) -> u32 {
+        self.pids.last().copied().unwrap_or_default()
+    }
+
+    /// The processes of its stages.
+    pub fn pids(&self) -> &[u32] {
+        &self.pids
+    }
+
+    /// True when the script itself ended it, or sent it a signal.
+    pub fn ended_by_request(&self) -> bool {
+        self.state.lock().by_request
+    }
+
+    /// Gives it the terminal until it ends.
+    pub fn set_foreground(&self, foreground: Option<Foreground>) {
+        self.state.lock().foreground = foreground;
+    }
+
+    /// Its result, if it has ended; takes in what it has written.
+    ///
+    /// # Errors
+    /// [`CommandFault::System`] when its output cannot be kept.
+    pub fn poll(&self) -> Result<Option<Arc<Completed>>, CommandFault> {
+        door::query();
+        let mut state = self.state.lock();
+        self.advance(&mut state, None);
+        self.finished(&mut state).transpose()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// [`CommandFault::Stopped`]; [`CommandFault::System`] when its output cannot be kept.
+    pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<Arc<Completed>, CommandFault> {
+        self.close_unreachable_input();
+        block(&mut self.waiting(), limit)?
+    }
+
+    /// As [`Child::wait`], whatever happens: after it was ended.
+    ///
+    /// # Errors
+    /// As [`Child::wait`], when the program is over or its output cannot be kept.
+    pub fn wait_through(self: &Arc<Self>) -> Result<Arc<Completed>, CommandFault> {
+        door::block_through(&mut self.waiting())?
+    }
+
+    /// An operation that waits for its end.
+    pub fn waiting(self: &Arc<Self>) -> WaitEnd {
+        WaitEnd::new(self)
+    }
+
+    /// Takes the next line without its newline; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn read_line(self: &Arc<Self>, which: Which, limit: Option<Duration>) -> Result<Option<Vec<u8>>, CommandFault> {
+        door::enter()?;
+        block(&mut ReadLine::new(self, which), limit)?
+    }
+
+    /// Writes all of `bytes` to its input.
+    ///
+    /// # Errors
+    /// [`CommandFault::InputClosed`] when it is closed or nobody reads it; as [`Child::wait`].
+    pub fn write(self: &Arc<Self>, bytes: &[u8], limit: Option<Duration>) -> Result<(), CommandFault> {
+        door::enter()?;
+        block(&mut Write::new(self, bytes), limit)?
+    }
+
+    /// Closes its input: it reads the end there. Closing again does nothing.
+    pub fn close_stdin(&self) {
+        let mut state = self.state.lock();
+        state.stdin = None;
+        state.waiters.nudge_all();
+    }
+
+    /// Nobody but the one who waits could ever write to it: then it gets to see the end of its input.
+    fn close_unreachable_input(&self) {
+        if self.core.holder_count() <= 1 && !self.spec.pty {
+            self.state.lock().stdin = None;
+        }
+    }
+
+    /// Ends its whole tree: TERM now, KILL after the grace. Ending it again does nothing.
+    pub fn terminate(&self) {
+        self.end(Signal::TERM, |state| state.by_request = true);
+    }
+
+    /// Ends its whole tree with KILL, at once.
+    pub fn kill(&self) {
+        self.end(Signal::KILL, |state| state.by_request = true);
+    }
+
+    /// Sends a signal to its process group.
+    pub fn signal(&self, number: i32) {
+        {
+            let mut state = self.state.lock();
+            self.advance(&mut state, None);
+            if state.done.is_some() {
+                return;
+            }
+            state.by_request = true;
+            if let Runs::Mocked { run, .. } = &state.runs {
+                return run.end_with(End::Signal(number));
+            }
+        }
+        if let Some(signal) = crate::kernel::os::signal(number) {
+            let group = self.pids.first().map_or(0, |pid| pid.cast_signed());
+            let members: Vec<_> = self.tree.members().into_iter().filter(|p| p.group == group).collect();
+            super::tree::send_to(&members, signal);
+        }
+    }
+
+    fn time_is_up(&self) {
+        self.end(Signal::TERM, |state| state.timed_out = true);
+    }
+
+    /// Its simulated time is up.
+    pub(super) fn mocked_time_is_up(&self) {
+        self.state.lock().timed_out = true;
+    }
+
+    /// Ends it because the program ends: the same as [`Child::terminate`], but not by request of the script.
+    pub fn end_with_program(&self) {
+        self.end(Signal::TERM, |_| {});
+    }
+
+    fn end(&self, signal: Signal, note: impl FnOnce(&mut State)) {
+        {
+            let mut state = self.state.lock();
+            self.advance(&mut state, None);
+            if state.done.is_some() {
+                return;
+            }
+            note(&mut state);
+            if let Runs::Mocked { run, .. } = &state.runs {
+                return run.end_with(End::Signal(signal.as_raw()));
+            }
+            if state.ending != Ending::No && signal != Signal::KILL {
+                return;
+            }
+            state.ending = Ending::Begun;
+        }
+        self.tree.signal(signal);
+        let left = if signal == Signal::KILL { Duration::ZERO } else { self.spec.kill_after };
+        self.look_later(FIRST_LOOK, left);
+    }
+
+    /// Looks whether its tree is gone, again and again; once nothing is `left` of the grace, with KILL.
+    fn look_later(&self, pause: Duration, left: Duration) {
+        let pause = if left.is_zero() { pause } else { pause.min(left) };
+        let me = self.me.clone();
+        let alarm = alarm::after(pause, move || {
+            if let Some(child) = me.upgrade() {
+                child.look(pause, left.saturating_sub(pause));
+            }
+        });
+        let before = self.state.lock().next_look.replace(alarm);
+        drop(before);
+    }
+
+    fn look(&self, pause: Duration, left: Duration) {
+        let members = self.tree.members();
+        if members.is_empty() {
+            let mut state = self.state.lock();
+            state.ending = Ending::Gone;
+            state.waiters.nudge_all();
+            return;
+        }
+        if left.is_zero() {
+            super::tree::send_to(&members, Signal::KILL);
+        }
+        self.look_later((pause * 2).min(LAST_LOOK), left);
+    }
+
+    // ---- what has happened meanwhile
+
+    /// Takes in what has happened: who has ended, what was written. `line`: the output of which no more than the next line
+    /// is wanted.
+    pub(super) fn advance(&self, state: &mut State, line: Option<Which>) {
+        if state.done.is_some() {
+            return;
+        }
+        let mut news = self.reap(state);
+        for which in [Which::Stdout, Which::Stderr] {
+            let reads = if line == Some(which) { 1 } else { READS };
+            match state.stream(which).drain(reads) {
+                Ok(some) => news |= some,
+                Err(error) => {
+                    state.broken = Some(error);
+                    state.stream(which).fd = None;
+                    news = true;
+                }
+            }
+        }
+        if state.all_ended() && (state.out.fd.is_some() || state.err.fd.is_some()) {
+            news |= self.somebody_holds_the_output(state);
+        }
+        if news {
+            state.waiters.nudge_all();
+        }
+    }
+
+    fn reap(&self, state: &mut State) -> bool {
+        let now = self.core.kernel().now();
+        let mut news = false;
+        if let Runs::Real { leaders, ends } = &mut state.runs {
+            for (leader, end) in leaders.iter().zip(ends.iter_mut()).filter(|(_, end)| end.is_none()) {
+                if let Some(how) = leader.try_reap() {
+                    *end = Some((how, now));
+                    self.tree.forget_leader(leader.pid());
+                    news = true;
+                }
+            }
+        }
+        news
+    }
+
+    /// Its processes have ended, its output is not at its end: somebody that it started writes on. True when that has gone
+    /// on for long enough.
+    fn somebody_holds_the_output(&self, state: &mut State) -> bool {
+        if state.grace_is_over {
+            let holders: Vec<String> = [&state.out, &state.err]
+                .into_iter()
+                .filter_map(|stream| rustix::fs::fstat(stream.fd.as_ref()?).ok())
+                .flat_map(|data| processes::holders_of_pipe(data.st_ino))
+                .map(|(pid, command)| format!("{pid} ({command})"))
+                .collect();
+            let mut named = holders;
+            named.dedup();
+            state.note = Some(match named.as_slice() {
+                [] => "its output was still held open when it had ended".into(),
+                named => format!("its output was still held open by process {}", named.join(", ")),
+            });
+            (state.out.fd, state.err.fd) = (None, None);
+            return true;
+        }
+        if state.holder_grace.is_none() {
+            let me = self.me.clone();
+            state.holder_grace = Some(alarm::after(HOLDER_GRACE, move || {
+                if let Some(child) = me.upgrade() {
+                    let mut state = child.state.lock();
+                    state.grace_is_over = true;
+                    state.waiters.nudge_all();
+                }
+            }));
+        }
+        false
+    }
+
+    /// The result, once there is one.
+    pub(super) fn finished(&self, state: &mut State) -> Option<Result<Arc<Completed>, CommandFault>> {
+        if let Some(done) = &state.done {
+            return Some(Ok(done.clone()));
+        }
+        let closed = state.out.fd.is_none() && state.err.fd.is_none();
+        if !state.all_ended() || !closed || state.ending == Ending::Begun {
+            return None;
+        }
+        if let Some(error) = state.broken.take() {
+            let what = format!("cannot keep the output of `{}`", self.spec.text());
+            return Some(Err(CommandFault::System { what, error }));
+        }
+        let done = Arc::new(self.result(state));
+        // Alarms and the terminal have nothing to do any more.
+        (state.timeout, state.holder_grace, state.next_look) = (None, None, None);
+        state.foreground = None;
+        state.stdin = None;
+        state.done = Some(done.clone());
+        state.waiters.nudge_all();
+        let (object, pid) = (self.core.id(), self.pid());
+        let code = done.decisive().end.code();
+        self.core.kernel().events().emit(|| Event::ChildEnded { object, pid, code });
+        Some(Ok(done))
+    }
+
+    fn result(&self, state: &mut State) -> Completed {
+        let ends: Vec<(End, Duration)> = match &state.runs {
+            Runs::Real { ends, .. } => ends.iter().copied().flatten().collect(),
+            Runs::Mocked { end, .. } => vec![end.unwrap_or((End::Code(0), self.began)); self.spec.stages.len()],
+        };
+        let took = |when: Duration| when.saturating_sub(self.began).as_secs_f64();
+        let stages = self.spec.stages.iter().zip(&ends).enumerate().map(|(i, (stage, (end, when)))| StageEnd {
+            command: stage.text(),
+            pid: self.pids.get(i).copied().unwrap_or_else(|| self.pid()),
+            end: *end,
+            unchecked: stage.unchecked,
+            seconds: took(*when),
+        });
+        Completed {
+            command: self.spec.text(),
+            stages: stages.collect(),
+            seconds: ends.iter().map(|(_, when)| took(*when)).fold(0.0, f64::max),
+            timed_out: state.timed_out,
+            note: state.note.take(),
+            stdout: Captured::new(std::mem::take(&mut state.out.store)),
+            stderr: Captured::new(std::mem::take(&mut state.err.store)),
+        }
+    }
+
+    /// What a mocked command wrote and how it ended.
+    pub(super) fn mocked(&self, stdout: &[u8], stderr: &[u8], how: End) {
+        let now = self.core.kernel().now();
+        let mut state = self.state.lock();
+        // It is small: what a script said.
+        let _in_memory = state.out.store.push(stdout).and_then(|()| state.err.store.push(stderr));
+        if let Runs::Mocked { end, .. } = &mut state.runs {
+            *end = Some((how, now));
+        }
+        state.waiters.nudge_all();
+    }
+
+    /// Where a mocked command hears that it is to end.
+    pub(super) fn mock_run(&self) -> Option<MockRun> {
+        match &self.state.lock().runs {
+            Runs::Mocked { run, .. } => Some(run.clone()),
+            Runs::Real { .. } => None,
+        }
+    }
+
+    /// What a wait for it listens to.
+    pub(super) fn sources(&self, room: bool) -> Vec<Source> {
+        let state = self.state.lock();
+        let mut sources = Vec::with_capacity(4);
+        if let Runs::Real { leaders, ends } = &state.runs {
+            let running = leaders.iter().zip(ends).filter(|(_, end)| end.is_none());
+            sources.extend(running.map(|(leader, _)| Source::readable(leader.pidfd())));
+        }
+        sources.extend(state.out.fd.iter().chain(&state.err.fd).map(Source::readable));
+        if room {
+            sources.extend(state.stdin.iter().map(Source::writable));
+        }
+        sources
+    }
+}
+
+impl State {
+    pub(super) fn stream(&mut self, which: Which) -> &mut Stream {
+        match which {
+            Which::Stdout => &mut self.out,
+            Which::Stderr => &mut self.err,
+        }
+    }
+
+    pub(super) fn all_ended(&self) -> bool {
+        match &self.runs {
+            Runs::Real { ends, .. } => ends.iter().all(Option::is_some),
+            Runs::Mocked { end, .. } => end.is_some(),
+        }
+    }
+}
+
+impl Waitable for Child {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    /// A command does as it likes.
+    fn enders(&self) -> Enders {
+        Enders::Somebody
+    }
+
+    fn state(&self) -> String {
+        let text: String = self.spec.text().chars().take(40).collect();
+        let ended = self.state.try_lock().and_then(|state| state.done.as_ref().map(|done| done.decisive().end));
+        match ended {
+            None => format!("`{text}`, pid {}", self.pid()),
+            Some(end) => format!("`{text}`, ended with {}", end.code()),
+        }
+    }
+}
+
+/// Ends every command that runs, because the program was asked to end.
+pub fn end_all(kernel: &Kernel) {
+    for child in super::running::all() {
+        // A mocked one is a task of the program and hears of it as such.
+        if std::ptr::eq(&**child.core.kernel(), kernel) && child.mock_run().is_none() {
+            child.end_with_program();
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The processes that orch itself started, and who reaps them.
+//!
+//! Invariant: a process that is in the table has not been reaped, so its number is its own. It is reaped once, by whoever
+//! looks first; the table keeps it until then, also when nobody waits for it any more. Orphans that were handed to orch, as
+//! the subreaper of all it starts, are reaped by the way.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
+use super::completed::End;
+use super::processes;
+use crate::kernel::alarm::{self, Alarm};
+
+/// How often children are looked for that ended without anybody waiting for them.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// A process that was started.
+#[derive(Debug)]
+pub struct Leader {
+    pid: u32,
+    pidfd: Arc<OwnedFd>,
+    handle: duct::Handle,
+    end: OnceLock<End>,
+}
+
+#[derive(Default)]
+struct Table {
+    leaders: Mutex<HashMap<u32, Arc<Leader>>>,
+    /// Held, shared, from before a process is started until it is in the table.
+    starting: RwLock<()>,
+    sweep: Mutex<Option<Alarm>>,
+}
+
+fn table() -> &'static Table {
+    static TABLE: OnceLock<Table> = OnceLock::new();
+    TABLE.get_or_init(Table::default)
+}
+
+impl Leader {
+    /// Starts one process and puts it into the table. To be called within [`starting`].
+    ///
+    /// # Errors
+    /// Those of `start`, and when there is no descriptor left to watch it with (it is killed then).
+    pub fn start(start: impl FnOnce() -> io::Result<duct::Handle>) -> io::Result<Arc<Leader>> {
+        let table = table();
+        let handle = start()?;
+        let pid = handle.pids().first().copied().unwrap_or_default();
+        let pidfd = match Pid::from_raw(pid.cast_signed()).ok_or(rustix::io::Errno::SRCH) {
+            Ok(number) => rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()),
+            Err(error) => Err(error),
+        };
+        let pidfd = match pidfd {
+            Ok(pidfd) => Arc::new(pidfd),
+            Err(error) => {
+                handle.kill()?;
+                handle.wait()?;
+                return Err(error.into());
+            }
+        };
+        let leader = Arc::new(Leader { pid, pidfd, handle, end: OnceLock::new() });
+        table.leaders.lock().insert(pid, leader.clone());
+        let mut sweep = table.sweep.lock();
+        if sweep.is_none() {
+            *sweep = Some(alarm::after(SWEEP, sweep_again));
+        }
+        Ok(leader)
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Readable once it has ended.
+    pub fn pidfd(&self) -> &Arc<OwnedFd> {
+        &self.pidfd
+    }
+
+    /// How it ended, if it has; it is reaped then.
+    pub fn try_reap(&self) -> Option<End> {
+        if let Some(end) = self.end.get() {
+            return Some(*end);
+        }
+        let end = match self.handle.try_wait() {
+            Ok(None) => return None,
+            Ok(Some(output)) => End::of(output.status),
+            // A checked failure comes as an error; all are started unchecked. Somebody else reaped it.
+            Err(_) => End::Signal(0),
+        };
+        table().leaders.lock().remove(&self.pid);
+        Some(*self.end.get_or_init(|| end))
+    }
+}
+
+/// Runs `body`, which starts processes; nobody is reaped meanwhile. A process group that a new process should join is
+/// there as long as its leader was not reaped.
+pub fn starting<R>(body: impl FnOnce() -> R) -> R {
+    let _not_swept = table().starting.read();
+    body()
+}
+
+/// The numbers of the processes in the table.
+pub fn unreaped() -> Vec<u32> {
+    table().leaders.lock().keys().copied().collect()
+}
+
+fn sweep_again() {
+    let table = table();
+    reap_all();
+    let next = alarm::after(SWEEP, sweep_again);
+    let rung = table.sweep.lock().replace(next);
+    drop(rung);
+}
+
+/// Reaps every child that has ended.
+pub fn reap_all() {
+    {
+        let Some(_nobody_starts) = table().starting.try_write() else {
+            return;
+        };
+        reap_leaders();
+    }
+    reap_orphans();
+}
+
+fn reap_leaders() {
+    let leaders: Vec<Arc<Leader>> = table().leaders.lock().values().cloned().collect();
+    leaders.iter().for_each(|leader| _ = leader.try_reap());
+}
+
+/// Reaps those that orch did not start itself. Skipped while a process is being started, which is not in the table yet.
+pub fn reap_orphans() {
+    let Some(_nobody_starts) = table().starting.try_write() else {
+        return;
+    };
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    // One that has ended is shown first and hides the others, so known ones are passed by with the list of all.
+    let Ok(Some(_)) = waitid(WaitId::All, peek) else {
+        return;
+    };
+    let me = std::process::id().cast_signed();
+    let known = unreaped();
+    for process in processes::all() {
+        let number = Pid::from_raw(process.pid);
+        if process.parent == me
+            && process.state == 'Z'
+            && !known.contains(&process.pid.cast_unsigned())
+            && let Some(number) = number
+        {
+            // Gone already is what is wanted.
+            let _gone = waitid(WaitId::Pid(number), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Output that was captured: in memory up to a cap, past that in a file without a name, which is gone with the process.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Mode, OFlags, open};
+
+/// How much of one output is kept in memory.
+pub const IN_MEMORY: usize = 256 << 20;
+
+/// The least and the most that is read at once.
+const LEAST: usize = 16 << 10;
+const MOST: usize = 1 << 20;
+
+/// What one attempt to read gave.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Got {
+    /// Some bytes.
+    Some,
+    /// Nothing just now.
+    Nothing,
+    /// The end.
+    End,
+}
+
+/// Bytes in the order in which they came.
+#[derive(Debug, Default)]
+pub struct Store {
+    memory: Vec<u8>,
+    /// What came first, where it was too much for the memory.
+    file: Option<File>,
+    in_file: u64,
+    /// How much of `memory` has been taken by lines.
+    taken: usize,
+    /// How far `memory` has been searched for the end of a line.
+    searched: usize,
+    step: usize,
+}
+
+impl Store {
+    /// How many bytes it holds.
+    pub fn len(&self) -> u64 {
+        self.in_file + (self.memory.len() - self.taken) as u64
+    }
+
+    /// True when it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Reads once from a descriptor that does not block.
+    ///
+    /// # Errors
+    /// Those of the file that holds what is too much for the memory, say a full disk.
+    pub fn read_from(&mut self, from: impl AsFd) -> io::Result<Got> {
+        if self.taken > 0 && self.taken == self.memory.len() {
+            self.memory.clear();
+            (self.taken, self.searched) = (0, 0);
+        }
+        let room = self.step.clamp(LEAST, MOST);
+        self.memory.reserve(room);
+        loop {
+            return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
+                Ok(0) => Ok(Got::End),
+                Ok(n) => {
+                    // More at once where there is much.
+                    self.step = if n >= room { room * 2 } else { room };
+                    self.spill().map(|()| Got::Some)
+                }
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(rustix::io::Errno::AGAIN) => Ok(Got::Nothing),
+                // A pseudo-terminal whose last user is gone.
+                Err(rustix::io::Errno::IO) => Ok(Got::End),
+                Err(error) => Err(error.into()),
+            };
+        }
+    }
+
+    /// Adds bytes.
+    ///
+    /// # Errors
+    /// As [`Store::read_from`].
+    pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.memory.extend_from_slice(bytes);
+        self.spill()
+    }
+
+    fn spill(&mut self) -> io::Result<()> {
+        if self.memory.len() - self.taken <= IN_MEMORY && (self.file.is_none() || self.memory.len() < MOST) {
+            return Ok(());
+        }
+        if self.file.is_none() {
+            self.file = Some(nameless_file()?);
+        }
+        if let Some(file) = &mut self.file {
+            file.write_all(&self.memory[self.taken..])?;
+        }
+        self.in_file += (self.memory.len() - self.taken) as u64;
+        self.memory = Vec::new();
+        (self.taken, self.searched) = (0, 0);
+        Ok(())
+    }
+
+    /// Takes all of it.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn take(&mut self) -> io::Result<Vec<u8>> {
+        let memory = std::mem::take(&mut self.memory);
+        let (taken, file) = (std::mem::take(&mut self.taken), self.file.take());
+        self.searched = 0;
+        let in_file = std::mem::take(&mut self.in_file);
+        let Some(mut file) = file else {
+            return Ok(if taken == 0 { memory } else { memory[taken..].to_vec() });
+        };
+        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + memory.len());
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut all)?;
+        all.extend_from_slice(&memory[taken..]);
+        Ok(all)
+    }
+
+    /// Takes the next line without its newline, or `longest` bytes of it where it has not ended by then. With `ended`, the
+    /// rest counts as a line too.
+    ///
+    /// Whoever reads lines from the beginning never has any of it in a file; what lies there comes back to memory.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn take_line(&mut self, longest: usize, ended: bool) -> io::Result<Option<Vec<u8>>> {
+        if self.file.is_some() {
+            self.memory = self.take()?;
+        }
+        Ok(self.line_in_memory(longest, ended))
+    }
+
+    fn line_in_memory(&mut self, longest: usize, ended: bool) -> Option<Vec<u8>> {
+        let from = self.searched.max(self.taken);
+        let found = self.memory[from..].iter().position(|b| *b == b'\n').map(|at| from + at);
+        let (end, next) = match found {
+            Some(end) if end - self.taken <= longest => (end, end + 1),
+            _ if self.memory.len() - self.taken > longest => (self.taken + longest, self.taken + longest),
+            _ if ended && self.taken < self.memory.len() => (self.memory.len(), self.memory.len()),
+            _ => {
+                self.searched = self.memory.len();
+                return None;
+            }
+        };
+        let line = self.memory[self.taken..end].to_vec();
+        (self.taken, self.searched) = (next, next);
+        if self.taken > MOST && self.taken > self.memory.len() / 2 {
+            self.memory.drain(..self.taken);
+            (self.taken, self.searched) = (0, 0);
+        }
+        Some(line)
+    }
+
+    /// The last bytes, at most `most`, without what lies in a file.
+    pub fn tail(&self, most: usize) -> &[u8] {
+        let rest = &self.memory[self.taken..];
+        &rest[rest.len().saturating_sub(most)..]
+    }
+}
+
+fn nameless_file() -> io::Result<File> {
+    let folder = std::env::temp_dir();
+    let made = open(&folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
+    let named = |error: rustix::io::Errno| {
+        let error = io::Error::from(error);
+        io::Error::new(error.kind(), format!("cannot keep captured output in {}: {error}", folder.display()))
+    };
+    made.map(File::from).map_err(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_whole_and_too_long_ones_in_pieces() -> io::Result<()> {
+        let mut store = Store::default();
+        store.push(b"one\n\ntwo")?;
+        assert_eq!(store.take_line(10, false)?.as_deref(), Some(&b"one"[..]));
+        assert_eq!(store.take_line(10, false)?.as_deref(), Some(&b""[..]));
+        assert_eq!(store.take_line(10, false)?, None);
+        store.push(b" and more\n")?;
+        assert_eq!(store.take_line(5, false)?.as_deref(), Some(&b"two a"[..]));
+        assert_eq!(store.take_line(10, false)?.as_deref(), Some(&b"nd more"[..]));
+        store.push(b"rest")?;
+        assert_eq!(store.take_line(10, false)?, None);
+        assert_eq!(store.take_line(10, true)?.as_deref(), Some(&b"rest"[..]));
+        assert_eq!(store.take_line(10, true)?, None);
+        assert!(store.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_too_much_for_the_memory_comes_back_from_the_file() -> io::Result<()> {
+        let mut store = Store::default();
+        let block = vec![7u8; IN_MEMORY / 2];
+        for _ in 0..3 {
+            store.push(&block)?;
+        }
+        store.push(b"end")?;
+        assert!(store.file.is_some() && store.len() == (block.len() * 3 + 3) as u64);
+        let all = store.take()?;
+        assert_eq!(all.len(), block.len() * 3 + 3);
+        assert!(all.ends_with(b"end") && store.is_empty());
+        Ok(())
+    }
+}

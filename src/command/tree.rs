@@ -1,0 +1,140 @@
+//! Everything that one command started.
+//!
+//! Its processes are found three ways: by descent from its own processes, by its process groups, and by a mark in the
+//! environment, which also those keep that left group and session and whose parents ended. orch is the subreaper of all it
+//! starts, so nobody escapes to `init`.
+//!
+//! The mark is one variable, `ORCH_TREE`: the names of the trees a process belongs to, outermost first. A command of an orch
+//! that runs in an orch belongs to trees of both.
+
+use std::collections::HashSet;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rustix::process::Signal;
+
+use super::processes::{self, Stat, all, descendants, descendants_of};
+
+/// The variable that marks what a command started.
+pub const MARK: &str = "ORCH_TREE";
+
+/// The random name of this run of orch, of which the names of its trees are made.
+pub fn run_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| format!("{:016x}", fastrand::Rng::new().u64(..)))
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Tree {
+    name: String,
+    /// The numbers of its first processes, as long as they are surely theirs.
+    leaders: Mutex<Vec<i32>>,
+    /// The groups that these led.
+    groups: Mutex<Vec<i32>>,
+}
+
+impl Tree {
+    /// A tree without processes.
+    pub fn new() -> Tree {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Tree { name: format!("{}.{number}", run_name()), leaders: Mutex::default(), groups: Mutex::default() }
+    }
+
+    /// The value of [`MARK`] for its processes.
+    pub fn mark(&self) -> String {
+        static OUTER: OnceLock<Option<String>> = OnceLock::new();
+        match OUTER.get_or_init(|| std::env::var(MARK).ok().filter(|outer| !outer.is_empty())) {
+            Some(outer) => format!("{outer}/{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// One more process that leads a group of its own. It must not have been reaped yet.
+    pub fn add_leader(&self, pid: u32) {
+        self.leaders.lock().push(pid.cast_signed());
+        self.groups.lock().push(pid.cast_signed());
+    }
+
+    /// A leader was reaped: its number may belong to somebody else from now on.
+    pub fn forget_leader(&self, pid: u32) {
+        self.leaders.lock().retain(|leader| *leader != pid.cast_signed());
+    }
+
+    /// Its processes that have not ended.
+    pub fn members(&self) -> Vec<Stat> {
+        let me = std::process::id().cast_signed();
+        let all = descendants_of(me);
+        let leaders = self.leaders.lock().clone();
+        let groups = self.groups.lock().clone();
+        let is_root = |p: &Stat| {
+            match processes::variable(p.pid, MARK) {
+                Some(mark) if belongs(&mark, &self.name) => true,
+                Some(_) => false,
+                // It has cleared its environment. A group's number may have gone to a command that came later.
+                None => leaders.contains(&p.pid) || (groups.contains(&p.group) && !self.is_of_another(p.group)),
+            }
+        };
+        let roots: HashSet<i32> = all.iter().filter(|p| is_root(p)).map(|p| p.pid).collect();
+        let mut members = descendants(&all, |p| roots.contains(&p.pid));
+        members.extend(all.into_iter().filter(|p| roots.contains(&p.pid)));
+        let mut seen = HashSet::new();
+        members.retain(|p| p.state != 'Z' && seen.insert(p.pid));
+        members
+    }
+
+    fn is_of_another(&self, pid: i32) -> bool {
+        processes::variable(pid, MARK).is_some_and(|mark| !belongs(&mark, &self.name))
+    }
+
+    /// Sends a signal to all its processes; returns how many it reached. One that was stopped gets to see it.
+    pub fn signal(&self, signal: Signal) -> usize {
+        send_to(&self.members(), signal)
+    }
+}
+
+impl Default for Tree {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Sends a signal to each; a process that is stopped is let go on, or it would not hear.
+pub fn send_to(processes: &[Stat], signal: Signal) -> usize {
+    let reached = processes.iter().filter(|p| processes::send(p, signal)).count();
+    if signal != Signal::KILL && signal != Signal::STOP && signal != Signal::TSTP {
+        processes.iter().filter(|p| p.state == 'T').for_each(|p| _ = processes::send(p, Signal::CONT));
+    }
+    reached
+}
+
+/// True when a mark names the tree.
+fn belongs(mark: &str, name: &str) -> bool {
+    mark.split('/').any(|part| part == name)
+}
+
+/// Every process that this run of orch started and that has not ended, but for those in `spared`.
+pub fn everything(spared: &[u32]) -> Vec<Stat> {
+    let found = descendants_of(std::process::id().cast_signed());
+    found.into_iter().filter(|p| p.state != 'Z' && !spared.contains(&p.pid.cast_unsigned())).collect()
+}
+
+/// Every process that a run of orch started which is no more: they are found by the mark alone, with what descends from
+/// them and what is in the groups they lead.
+pub fn left_behind(run: &str) -> Vec<Stat> {
+    let all = all();
+    let of_run = |p: &Stat| {
+        processes::variable(p.pid, MARK)
+            .is_some_and(|mark| mark.split('/').any(|part| part.split('.').next() == Some(run)))
+    };
+    let me = std::process::id().cast_signed();
+    let roots: HashSet<i32> = all.iter().filter(|p| p.pid != me && of_run(p)).map(|p| p.pid).collect();
+    let mut found = descendants(&all, |p| roots.contains(&p.pid));
+    let in_group = |p: &&Stat| p.pid != me && (roots.contains(&p.pid) || roots.contains(&p.group));
+    found.extend(all.iter().filter(in_group).cloned());
+    let mut seen = HashSet::new();
+    found.retain(|p| p.state != 'Z' && p.pid != me && seen.insert(p.pid));
+    found
+}
