@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::command::stream::Which;
 use crate::observe::progress::{Bars, Drawn};
 use crate::script::Output;
 use crate::script::progress::Bar;
@@ -18,6 +19,23 @@ pub struct Terminal {
 impl Terminal {
     fn minding_bars<R>(&self, write: impl FnOnce() -> R) -> R {
         if self.drawn.load(Ordering::Relaxed) { self.bars.above(write) } else { write() }
+    }
+}
+
+impl Terminal {
+    /// Passes on what a command has written.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn pass_on(&self, which: Which, bytes: &[u8]) -> io::Result<()> {
+        self.minding_bars(|| match which {
+            Which::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                out.flush()
+            }
+            Which::Stderr => io::stderr().lock().write_all(bytes),
+        })
     }
 }
 

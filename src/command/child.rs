@@ -179,6 +179,13 @@ impl Child {
         self.state.lock().by_request
     }
 
+    /// Keeps so many bytes of each output in memory, and the rest in a file.
+    pub fn keep_in_memory(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.out.store.set_cap(bytes);
+        state.err.store.set_cap(bytes);
+    }
+
     /// Gives it the terminal until it ends.
     pub fn set_foreground(&self, foreground: Option<Foreground>) {
         self.state.lock().foreground = foreground;
@@ -508,6 +515,11 @@ impl State {
             Which::Stdout => &mut self.out,
             Which::Stderr => &mut self.err,
         }
+    }
+
+    /// Its output cannot be kept.
+    pub(super) fn spoil(&mut self, error: io::Error) {
+        self.broken = Some(error);
     }
 
     pub(super) fn all_ended(&self) -> bool {

@@ -3,16 +3,20 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open};
 
-/// How much of one output is kept in memory.
+/// How much of one output is kept in memory, unless it is said otherwise.
 pub const IN_MEMORY: usize = 256 << 20;
 
 /// The least and the most that is read at once.
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
+
+/// How much is read back at once.
+const PIECE: usize = 256 << 10;
 
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,8 +30,10 @@ pub enum Got {
 }
 
 /// Bytes in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Store {
+    /// How much is kept in memory.
+    cap: usize,
     memory: Vec<u8>,
     /// What came first, where it was too much for the memory.
     file: Option<File>,
@@ -39,7 +45,32 @@ pub struct Store {
     step: usize,
 }
 
+impl Default for Store {
+    fn default() -> Store {
+        Store::with_cap(IN_MEMORY)
+    }
+}
+
 impl Store {
+    /// An empty one that keeps so many bytes in memory.
+    pub fn with_cap(cap: usize) -> Store {
+        Store { cap, memory: Vec::new(), file: None, in_file: 0, taken: 0, searched: 0, step: 0 }
+    }
+
+    /// What a file holds now.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn of_file(file: File) -> io::Result<Store> {
+        let in_file = file.metadata()?.len();
+        Ok(Store { file: Some(file), in_file, ..Store::default() })
+    }
+
+    /// Keeps so many bytes in memory from now on.
+    pub fn set_cap(&mut self, cap: usize) {
+        self.cap = cap;
+    }
+
     /// How many bytes it holds.
     pub fn len(&self) -> u64 {
         self.in_file + (self.memory.len() - self.taken) as u64
@@ -88,7 +119,7 @@ impl Store {
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        if self.memory.len() - self.taken <= IN_MEMORY && (self.file.is_none() || self.memory.len() < MOST) {
+        if self.memory.len() - self.taken <= self.cap && (self.file.is_none() || self.memory.len() < MOST) {
             return Ok(());
         }
         if self.file.is_none() {
@@ -157,6 +188,43 @@ impl Store {
         Some(line)
     }
 
+    /// Gives all of it, piece by piece, and keeps it.
+    ///
+    /// # Errors
+    /// Those of the file, and of `put`.
+    pub fn copy_to(&self, mut put: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            let mut piece = vec![0; PIECE];
+            let mut at = 0;
+            while at < self.in_file {
+                let wanted = usize::try_from(self.in_file - at).unwrap_or(PIECE).min(PIECE);
+                file.read_exact_at(&mut piece[..wanted], at)?;
+                put(&piece[..wanted])?;
+                at += wanted as u64;
+            }
+        }
+        match &self.memory[self.taken..] {
+            [] => Ok(()),
+            rest => put(rest),
+        }
+    }
+
+    /// The last bytes, at most `most`.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn last(&self, most: usize) -> io::Result<Vec<u8>> {
+        let in_memory = self.tail(most);
+        let mut last = Vec::new();
+        if let Some(file) = &self.file {
+            let missing = self.in_file.min((most - in_memory.len()) as u64);
+            last.resize(usize::try_from(missing).unwrap_or(0), 0);
+            file.read_exact_at(&mut last, self.in_file - missing)?;
+        }
+        last.extend_from_slice(in_memory);
+        Ok(last)
+    }
+
     /// The last bytes, at most `most`, without what lies in a file.
     pub fn tail(&self, most: usize) -> &[u8] {
         let rest = &self.memory[self.taken..];
@@ -208,6 +276,27 @@ mod tests {
         let all = store.take()?;
         assert_eq!(all.len(), block.len() * 3 + 3);
         assert!(all.ends_with(b"end") && store.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn what_lies_in_a_file_can_be_read_and_is_kept() -> io::Result<()> {
+        let mut store = Store::with_cap(1000);
+        let all: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+        for piece in all.chunks(700_001) {
+            store.push(piece)?;
+        }
+        store.push(b"end")?;
+        assert!(store.file.is_some() && store.memory.len() < 2 * MOST);
+        let mut copy = Vec::new();
+        store.copy_to(|piece| {
+            copy.extend_from_slice(piece);
+            Ok(())
+        })?;
+        assert!(copy.len() == all.len() + 3 && copy.starts_with(&all));
+        assert_eq!(store.last(5)?, copy[copy.len() - 5..]);
+        assert_eq!(store.last(usize::MAX)?, copy);
+        assert_eq!(store.take()?, copy);
         Ok(())
     }
 }

@@ -164,6 +164,18 @@ pub struct Record {
 }
 
 impl Record {
+    /// What a log holds, without touching it; nothing where there is none.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn of_log(path: &Path) -> Result<Record, LogFault> {
+        match std::fs::read(path) {
+            Ok(log) => Ok(Record::read(&log)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Record::default()),
+            Err(error) => Err(LogFault { path: path.to_path_buf(), error }),
+        }
+    }
+
     /// Reads the lines of a log; those that are none are passed over.
     pub fn read(log: &[u8]) -> Record {
         let mut record = Record::default();
