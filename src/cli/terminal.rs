@@ -22,12 +22,8 @@ impl Terminal {
     }
 }
 
-impl Terminal {
-    /// Passes on what a command has written.
-    ///
-    /// # Errors
-    /// Those of the system.
-    pub fn pass_on(&self, which: Which, bytes: &[u8]) -> io::Result<()> {
+impl Output for Terminal {
+    fn pass_on(&self, which: Which, bytes: &[u8]) -> io::Result<()> {
         self.minding_bars(|| match which {
             Which::Stdout => {
                 let mut out = io::stdout().lock();
@@ -37,9 +33,7 @@ impl Terminal {
             Which::Stderr => io::stderr().lock().write_all(bytes),
         })
     }
-}
 
-impl Output for Terminal {
     fn print(&self, text: &str) -> io::Result<()> {
         self.minding_bars(|| {
             let mut out = io::stdout().lock();

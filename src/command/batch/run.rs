@@ -431,7 +431,9 @@ impl<'a, S: Sink> Batch<'a, S> {
             self.halting.ended(status(done));
         }
         if let Some(arranger) = &mut self.arranger {
-            arranger.over(job, &self.jobs[job].tag, Some(done)).map_err(BatchFault::Output)?;
+            // Half an output of a job that others have brought to its end says nothing.
+            let shown = Some(done).filter(|_| !run.halted);
+            arranger.over(job, &self.jobs[job].tag, shown).map_err(BatchFault::Output)?;
         }
         if let Some(result) = self.results.get_mut(job) {
             *result = Some(done.clone());
@@ -517,7 +519,11 @@ fn unstartable(spec: &Spec, fault: &CommandFault) -> Completed {
     let code = if matches!(fault, CommandFault::NotFound { .. }) { 127 } else { 126 };
     let mut said = Store::default();
     // It is short, and stays in memory.
-    let _in_memory = said.push(format!("orch: {fault}\n").as_bytes());
+    let why = match fault {
+        CommandFault::NotFound { program, .. } => format!("there is no program {program:?}"),
+        fault => fault.to_string(),
+    };
+    let _in_memory = said.push(format!("orch: {why}\n").as_bytes());
     let command = spec.text();
     let stage = StageEnd { command: command.clone(), pid: 0, end: End::Code(code), unchecked: false, seconds: 0.0 };
     Completed {
