@@ -80,6 +80,7 @@ fn fitting(entry: &Entry, parameter: &str) -> &'static str {
         (_, "args" | "list" | "items" | "array" | "range") => "[]",
         (_, "options" | "map") => "#{}",
         (_, "timeout" | "secs") => "0",
+        ("on_signal" | "reset_signal" | "ignore_signal" | "raise_signal", "name") => "\"WINCH\"",
         (_, "key" | "name" | "format" | "message") => "\"a\"",
         (_, "condition" | "daemon") => "true",
         (_, "lock") => "Lock()",

@@ -317,6 +317,56 @@ pool.shutdown()
 attempt(lambda: threading.active_count()); attempt(lambda: threading.main_thread() is threading.current_thread())
 "#,
     ),
+    (
+        "signals",
+        r#"
+            let seen = SharedList(); let q = Queue(); let stop = Event();
+            on_signal("USR1", || seen.push(current_thread().name == "main"));
+            raise_signal("USR1"); attempt(|| seen.len()); attempt(|| seen[0]);
+            spawn_thread(|| raise_signal("USR1")).join(); sleep(0.01); attempt(|| seen.len()); attempt(|| seen[1]);
+            ignore_signal("USR1"); raise_signal("USR1"); attempt(|| seen.len());
+            on_signal("USR1", || throw "from the handler");
+            attempt(|| raise_signal("USR1"));
+            let later = || Timer(0.1, || raise_signal("USR1")).start();
+            later.call(); attempt(|| sleep(20));
+            on_signal("USR1", || seen.push(true));
+            later.call(); attempt(|| q.get(0.3)); attempt(|| seen.len());
+            on_signal("USR1", || stop.set());
+            later.call(); attempt(|| stop.wait());
+            on_signal("USR1", || q.put(7));
+            later.call(); attempt(|| q.get(20));
+            attempt(|| on_signal("KILL", || 1));
+            on_signal("USR1", || { ignore_signal("USR1"); seen.push(1); }); raise_signal("USR1"); raise_signal("USR1");
+            attempt(|| seen.len()); raise_signal("WINCH"); raise_signal("CHLD"); raise_signal("PIPE");
+        "#,
+        r#"
+import signal
+seen = []; q = queue.SimpleQueue(); stop = threading.Event(); USR1 = signal.SIGUSR1
+on_signal = lambda s, f: signal.signal(s, lambda number, frame: f()); raise_signal = signal.raise_signal
+def fail(): raise Exception("from the handler")
+on_signal(USR1, lambda: seen.append(threading.current_thread() is threading.main_thread()))
+raise_signal(USR1); attempt(lambda: len(seen)); attempt(lambda: seen[0])
+t = threading.Thread(target=lambda: raise_signal(USR1)); t.start(); t.join(); sleep(0.01); attempt(lambda: len(seen)); attempt(lambda: seen[1])
+signal.signal(USR1, signal.SIG_IGN); raise_signal(USR1); attempt(lambda: len(seen))
+on_signal(USR1, fail)
+attempt(lambda: raise_signal(USR1))
+later = lambda: threading.Timer(0.1, lambda: signal.pthread_kill(threading.main_thread().ident, USR1)).start()
+later(); attempt(lambda: sleep(20))
+on_signal(USR1, lambda: seen.append(True))
+later(); attempt(lambda: q.get(timeout=0.3)); attempt(lambda: len(seen))
+on_signal(USR1, stop.set)
+later(); attempt(lambda: stop.wait())
+on_signal(USR1, lambda: q.put(7))
+later(); attempt(lambda: q.get(timeout=20))
+def kill():
+    try: on_signal(signal.SIGKILL, lambda: 1)
+    except OSError: raise ValueError()
+attempt(kill)
+def once(): signal.signal(USR1, signal.SIG_IGN); seen.append(1)
+on_signal(USR1, once); raise_signal(USR1); raise_signal(USR1)
+attempt(lambda: len(seen)); raise_signal(signal.SIGWINCH); raise_signal(signal.SIGCHLD); raise_signal(signal.SIGPIPE)
+"#,
+    ),
 ];
 
 /// Python's one name for what has a kind of its own here.

@@ -3,6 +3,8 @@
 
 #[path = "explore/futures.rs"]
 mod futures;
+#[path = "explore/handlers.rs"]
+mod handlers;
 #[path = "explore/locks.rs"]
 mod locks;
 #[path = "explore/planted.rs"]

@@ -17,7 +17,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 
 #[test]
 fn its_scripts_run() {
-    let page = readme();
+    let page = readme() + &std::fs::read_to_string(top().join("docs/coming-from.md")).unwrap();
     let scripts = blocks(&page, "rhai");
     assert!(!scripts.is_empty());
     for script in scripts {

@@ -81,6 +81,7 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
                     && seen.stderr.matches("error: AbandonedLock").count() <= 4
             }
             "semaphore" => never_more_than_five(&lines),
+            "signals" => shuts_down(&lines),
             "thread_basic" | "thread_object" => {
                 ["t1", "t2"].iter().all(|t| lines.contains(&&*format!("task {t}"))) && lines.len() == 8
             }
@@ -106,6 +107,16 @@ fn sorted<'a>(lines: &[&'a str]) -> Vec<&'a str> {
 fn in_order(lines: &[&str]) -> bool {
     let taken: Vec<&str> = lines.iter().filter_map(|l| l.strip_prefix("取出值:")).collect();
     taken == (0..10).map(|n| n.to_string()).collect::<Vec<_>>()
+}
+
+/// The settings were read twice; after the signal all that was begun was done.
+fn shuts_down(lines: &[&str]) -> bool {
+    let count = |wanted: &str| lines.iter().filter(|l| l.contains(wanted)).count();
+    count("read the settings") == 2
+        && count("TERM: no new jobs") == 1
+        && count(" begins ") > 4
+        && count(" begins ") == count(" has done ")
+        && lines.last() == Some(&"stopped")
 }
 
 /// Twenty cars came and left, and never were more than five inside.

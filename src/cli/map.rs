@@ -23,7 +23,7 @@ use crate::command::stream::Which;
 use crate::kernel::{Kernel, Role, Setup, Stop};
 use crate::observe::dump;
 use crate::script::Output;
-use crate::signals;
+use crate::signals::Rules;
 
 /// The exit status for what is no failure of a job, as GNU parallel has it.
 const OTHER_ERROR: i32 = 255;
@@ -46,10 +46,13 @@ pub fn run(options: &MapOptions) -> i32 {
     }
     let kernel = Kernel::new(Setup::Real);
     let terminal = Arc::new(Terminal::default());
-    let shown = (kernel.clone(), terminal.clone());
+    let rules = Rules::new(&kernel);
+    let (dumped, shown) = (Arc::downgrade(&kernel), terminal.clone());
     let main = kernel.new_task("main", Role::Main, false);
     let (running, bar) = (kernel.clone(), options.bar);
-    let started = signals::watch(&kernel, move || shown.1.say(&dump::text(&shown.0)))
+    let show = move || _ = dumped.upgrade().map(|kernel| shown.say(&dump::text(&kernel)));
+    let started = rules
+        .listen(show)
         .and_then(|()| kernel.start(&main, move || running.request_exit(run_all(&jobs, &settings, &terminal, bar))));
     if let Err(error) = started {
         eprintln!("error: cannot start: {error}");

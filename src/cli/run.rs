@@ -12,7 +12,6 @@ use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
 use crate::script::{Host, run};
-use crate::signals;
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -80,8 +79,12 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
 }
 
 fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
-    let shown = host.clone();
-    signals::watch(host.kernel(), move || shown.say(&dump::text(shown.kernel())))
+    let shown = Arc::downgrade(host);
+    host.signals().listen(move || {
+        if let Some(host) = shown.upgrade() {
+            host.say(&dump::text(host.kernel()));
+        }
+    })
 }
 
 /// `--until`: first the threads leave their blocks and end, then the main script does.

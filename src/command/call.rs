@@ -1,13 +1,18 @@
 //! Running a command to its end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::child::Child;
 use super::completed::Completed;
 use super::fault::CommandFault;
 use super::launch::{Wire, Wiring};
 use super::spec::{Input, Spec};
-use super::terminal::{self, Foreground};
+use super::terminal;
+use crate::kernel::sleep;
+
+/// How long it takes at most until orch hears of a signal that it has sent to itself.
+const HEARING: Duration = Duration::from_millis(500);
 
 /// Output goes to the terminal.
 pub const SHOWN: Wiring = Wiring { stdin: Wire::Inherit, stdout: Wire::Inherit, stderr: Wire::Inherit };
@@ -26,7 +31,7 @@ pub fn start_in_front(spec: &Spec, wiring: Wiring) -> Result<Arc<Child>, Command
     let reads = spec.stages.first().is_some_and(|first| first.stdin == Input::Default) && wiring.stdin == Wire::Inherit;
     let child = Child::start(spec, wiring)?;
     if reads && !spec.pty && terminal::is_ours() {
-        child.set_foreground(child.pids().first().and_then(|group| Foreground::lend(*group)));
+        child.take_to_front();
     }
     Ok(child)
 }
@@ -58,5 +63,17 @@ pub fn finish(child: &Arc<Child>) -> Result<Arc<Completed>, CommandFault> {
         // What it says to that matters to nobody.
         let _ended = child.wait_through();
     }
+    if outcome.is_ok() && child.was_interrupted_in_front() {
+        hear_of_the_interrupt()?;
+    }
     outcome
+}
+
+/// A Ctrl-C went to the command alone, since it had the terminal, and ended it: it was meant for orch too.
+fn hear_of_the_interrupt() -> Result<(), CommandFault> {
+    // It comes by the way that signals come, where a script may have its own opinion about it.
+    if rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::INT).is_ok() {
+        sleep(Some(HEARING))?;
+    }
+    Ok(())
 }

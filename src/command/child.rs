@@ -24,7 +24,7 @@ use super::mock::{Mock, MockRun};
 use super::processes;
 use super::spec::Spec;
 use super::stream::{READS, Stream, Which};
-use super::terminal::Foreground;
+use super::terminal::{self, Foreground};
 use super::tree::Tree;
 use super::waits::{ReadLine, WaitEnd, Write};
 use crate::kernel::alarm::{self, Alarm};
@@ -70,6 +70,7 @@ pub(super) struct State {
     broken: Option<io::Error>,
     pub(super) done: Option<Arc<Completed>>,
     foreground: Option<Foreground>,
+    was_in_front: bool,
     pub(super) waiters: WaitQueue,
 }
 
@@ -138,6 +139,7 @@ impl Child {
                 broken: None,
                 done: None,
                 foreground: None,
+                was_in_front: false,
                 waiters: WaitQueue::default(),
             }),
         });
@@ -186,9 +188,36 @@ impl Child {
         state.err.store.set_cap(bytes);
     }
 
-    /// Gives it the terminal until it ends.
-    pub fn set_foreground(&self, foreground: Option<Foreground>) {
-        self.state.lock().foreground = foreground;
+    /// Gives it the terminal until it ends, where orch has one to give.
+    pub fn take_to_front(&self) {
+        let mut state = self.state.lock();
+        let Runs::Real { leaders, .. } = &state.runs else {
+            return;
+        };
+        let Some(leader) = leaders.first().cloned() else {
+            return;
+        };
+        let Some(foreground) = Foreground::lend(leader.pid()) else {
+            return;
+        };
+        let me = self.me.clone();
+        let watched = terminal::watch_for_stops(leader.pidfd().clone(), move |stop| {
+            if let Some(child) = me.upgrade()
+                && let Some(foreground) = &child.state.lock().foreground
+            {
+                stop(foreground);
+            }
+        });
+        // Without a thread to watch, Ctrl-Z could stop it for ever: then it runs without the terminal.
+        state.foreground = watched.is_ok().then_some(foreground);
+        state.was_in_front = state.foreground.is_some();
+    }
+
+    /// True when it had the terminal and was ended by a Ctrl-C there, of which orch has heard nothing.
+    pub fn was_interrupted_in_front(&self) -> bool {
+        let state = self.state.lock();
+        let by_int = |stage: &StageEnd| stage.end == End::Signal(libc::SIGINT);
+        state.was_in_front && state.done.as_ref().is_some_and(|done| done.stages.iter().any(by_int))
     }
 
     /// Its result, if it has ended; takes in what it has written.
@@ -275,9 +304,9 @@ impl Child {
                 return;
             }
             state.by_request = true;
-            if let Runs::Mocked { run, .. } = &state.runs {
-                return run.end_with(End::Signal(number));
-            }
+        }
+        if let Some(run) = self.mock_run() {
+            return run.end_with(End::Signal(number));
         }
         if let Some(signal) = crate::kernel::os::signal(number) {
             let group = self.pids.first().map_or(0, |pid| pid.cast_signed());
@@ -308,13 +337,16 @@ impl Child {
                 return;
             }
             note(&mut state);
-            if let Runs::Mocked { run, .. } = &state.runs {
-                return run.end_with(End::Signal(signal.as_raw()));
+            if matches!(state.runs, Runs::Real { .. }) {
+                if state.ending != Ending::No && signal != Signal::KILL {
+                    return;
+                }
+                state.ending = Ending::Begun;
             }
-            if state.ending != Ending::No && signal != Signal::KILL {
-                return;
-            }
-            state.ending = Ending::Begun;
+        }
+        // Not under the guard of its state: under simulated time this may let another task go on.
+        if let Some(run) = self.mock_run() {
+            return run.end_with(End::Signal(signal.as_raw()));
         }
         self.tree.signal(signal);
         let left = if signal == Signal::KILL { Duration::ZERO } else { self.spec.kill_after };
@@ -504,6 +536,9 @@ impl Child {
         sources.extend(state.out.fd.iter().chain(&state.err.fd).map(Source::readable));
         if room {
             sources.extend(state.stdin.iter().map(Source::writable));
+        }
+        if sources.is_empty() && state.ending == Ending::Begun {
+            sources.extend(Source::elsewhere());
         }
         sources
     }

@@ -192,7 +192,7 @@ impl Captured {
 
     /// The last bytes, at most `most`.
     pub fn tail(&self, most: usize) -> Vec<u8> {
-        self.store.lock().tail(most).to_vec()
+        self.store.lock().tail(most)
     }
 }
 

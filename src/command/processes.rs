@@ -3,7 +3,7 @@
 //! A process is named by a pidfd before it is looked at: what is then read of its number is about it, or about nobody, so
 //! that a number that was given to another process in between does no harm.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::os::fd::OwnedFd;
 
@@ -62,13 +62,13 @@ pub fn all() -> Vec<Stat> {
 pub fn descendants(all: &[Stat], is_root: impl Fn(&Stat) -> bool) -> Vec<Stat> {
     let mut children: HashMap<i32, Vec<&Stat>> = HashMap::new();
     all.iter().for_each(|p| children.entry(p.parent).or_default().push(p));
-    let mut todo: Vec<i32> = all.iter().filter(|p| is_root(p)).map(|p| p.pid).collect();
-    let (mut found, mut seen) = (Vec::new(), std::collections::HashSet::new());
-    while let Some(parent) = todo.pop() {
+    let mut todo: VecDeque<i32> = all.iter().filter(|p| is_root(p)).map(|p| p.pid).collect();
+    let (mut found, mut seen) = (Vec::new(), HashSet::new());
+    while let Some(parent) = todo.pop_front() {
         for child in children.get(&parent).into_iter().flatten() {
             if seen.insert(child.pid) {
                 found.push((*child).clone());
-                todo.push(child.pid);
+                todo.push_back(child.pid);
             }
         }
     }
@@ -78,13 +78,13 @@ pub fn descendants(all: &[Stat], is_root: impl Fn(&Stat) -> bool) -> Vec<Stat> {
 /// The processes that descend from `root`, by the lists of children that the kernel keeps. One that is left out, since
 /// another ended in the moment of the look, is found by the next look.
 pub fn descendants_of(root: i32) -> Vec<Stat> {
-    let (mut found, mut todo) = (Vec::new(), vec![root]);
-    while let Some(parent) = todo.pop() {
+    let (mut found, mut todo) = (Vec::new(), VecDeque::from([root]));
+    while let Some(parent) = todo.pop_front() {
         let Some(children) = children(parent) else {
             continue;
         };
         for child in children.into_iter().filter_map(stat).filter(|child| child.parent == parent) {
-            todo.push(child.pid);
+            todo.push_back(child.pid);
             found.push(child);
         }
     }

@@ -44,8 +44,18 @@ pub fn signal_name(number: i32) -> String {
     }
 }
 
-/// The number of a signal, with or without `SIG`.
+/// Other names of the same signals.
+const ALIASES: &[(&str, &str)] = &[("CLD", "CHLD"), ("IOT", "ABRT"), ("POLL", "IO")];
+
+/// The number of a signal, in capitals or not, with or without `SIG`.
 pub fn signal_number(name: &str) -> Option<i32> {
-    let name = name.strip_prefix("SIG").unwrap_or(name);
+    let name = plain_name(name);
+    let name = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name.as_str(), |(_, name)| name);
     SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
+/// A name as it stands in the table, if it does.
+pub fn plain_name(name: &str) -> String {
+    let name = name.to_ascii_uppercase();
+    name.strip_prefix("SIG").map_or(name.clone(), str::to_string)
 }

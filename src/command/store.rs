@@ -18,6 +18,9 @@ const MOST: usize = 1 << 20;
 /// How much is read back at once.
 const PIECE: usize = 256 << 10;
 
+/// The size of a block.
+const BLOCK: usize = 4 << 20;
+
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Got {
@@ -34,7 +37,12 @@ pub enum Got {
 pub struct Store {
     /// How much is kept in memory.
     cap: usize,
+    /// What came before `memory`, in blocks: one growing piece would be copied again and again.
+    blocks: Vec<Vec<u8>>,
+    in_blocks: usize,
     memory: Vec<u8>,
+    /// It is read by lines, so that it stays in one piece.
+    by_lines: bool,
     /// What came first, where it was too much for the memory.
     file: Option<File>,
     in_file: u64,
@@ -43,6 +51,8 @@ pub struct Store {
     /// How far `memory` has been searched for the end of a line.
     searched: usize,
     step: usize,
+    /// The pipe has been made larger.
+    is_wide: bool,
 }
 
 impl Default for Store {
@@ -54,7 +64,19 @@ impl Default for Store {
 impl Store {
     /// An empty one that keeps so many bytes in memory.
     pub fn with_cap(cap: usize) -> Store {
-        Store { cap, memory: Vec::new(), file: None, in_file: 0, taken: 0, searched: 0, step: 0 }
+        Store {
+            cap,
+            blocks: Vec::new(),
+            in_blocks: 0,
+            memory: Vec::new(),
+            by_lines: false,
+            file: None,
+            in_file: 0,
+            taken: 0,
+            searched: 0,
+            step: 0,
+            is_wide: false,
+        }
     }
 
     /// What a file holds now.
@@ -73,7 +95,7 @@ impl Store {
 
     /// How many bytes it holds.
     pub fn len(&self) -> u64 {
-        self.in_file + (self.memory.len() - self.taken) as u64
+        self.in_file + (self.in_blocks + self.memory.len() - self.taken) as u64
     }
 
     /// True when it holds none.
@@ -91,6 +113,11 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         let room = self.step.clamp(LEAST, MOST);
+        if !self.by_lines && self.taken == 0 && self.memory.len() + room > self.memory.capacity().max(BLOCK) {
+            self.in_blocks += self.memory.len();
+            self.blocks.push(std::mem::take(&mut self.memory));
+            self.memory.reserve(BLOCK);
+        }
         self.memory.reserve(room);
         loop {
             return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
@@ -98,6 +125,10 @@ impl Store {
                 Ok(n) => {
                     // More at once where there is much.
                     self.step = if n >= room { room * 2 } else { room };
+                    if n >= LEAST && !std::mem::replace(&mut self.is_wide, true) {
+                        // Fewer turns between writer and reader. Where the system grants no more, it stays as it is.
+                        let _refused = rustix::pipe::fcntl_setpipe_size(&from, MOST);
+                    }
                     self.spill().map(|()| Got::Some)
                 }
                 Err(rustix::io::Errno::INTR) => continue,
@@ -119,17 +150,23 @@ impl Store {
     }
 
     fn spill(&mut self) -> io::Result<()> {
-        if self.memory.len() - self.taken <= self.cap && (self.file.is_none() || self.memory.len() < MOST) {
+        let held = self.in_blocks + self.memory.len() - self.taken;
+        if held <= self.cap && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
         if self.file.is_none() {
             self.file = Some(nameless_file()?);
         }
         if let Some(file) = &mut self.file {
+            for block in self.blocks.drain(..) {
+                file.write_all(&block)?;
+            }
             file.write_all(&self.memory[self.taken..])?;
         }
-        self.in_file += (self.memory.len() - self.taken) as u64;
-        self.memory = Vec::new();
+        self.in_file += held as u64;
+        self.in_blocks = 0;
+        self.memory.clear();
+        self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
         Ok(())
     }
@@ -143,12 +180,18 @@ impl Store {
         let (taken, file) = (std::mem::take(&mut self.taken), self.file.take());
         self.searched = 0;
         let in_file = std::mem::take(&mut self.in_file);
-        let Some(mut file) = file else {
+        let (blocks, in_blocks) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.in_blocks));
+        if file.is_none() && blocks.is_empty() {
             return Ok(if taken == 0 { memory } else { memory[taken..].to_vec() });
-        };
-        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + memory.len());
-        file.seek(SeekFrom::Start(0))?;
-        file.read_to_end(&mut all)?;
+        }
+        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + in_blocks + memory.len());
+        if let Some(mut file) = file {
+            file.seek(SeekFrom::Start(0))?;
+            file.read_to_end(&mut all)?;
+        }
+        for block in blocks {
+            all.extend_from_slice(&block);
+        }
         all.extend_from_slice(&memory[taken..]);
         Ok(all)
     }
@@ -161,7 +204,8 @@ impl Store {
     /// # Errors
     /// Those of the file.
     pub fn take_line(&mut self, longest: usize, ended: bool) -> io::Result<Option<Vec<u8>>> {
-        if self.file.is_some() {
+        self.by_lines = true;
+        if self.file.is_some() || !self.blocks.is_empty() {
             self.memory = self.take()?;
         }
         Ok(self.line_in_memory(longest, ended))
@@ -203,32 +247,33 @@ impl Store {
                 at += wanted as u64;
             }
         }
-        match &self.memory[self.taken..] {
-            [] => Ok(()),
-            rest => put(rest),
-        }
+        let pieces = self.blocks.iter().map(Vec::as_slice).chain([&self.memory[self.taken..]]);
+        pieces.filter(|piece| !piece.is_empty()).try_for_each(put)
     }
 
-    /// The last bytes, at most `most`.
+    /// The last bytes, at most `most`, those in a file included.
     ///
     /// # Errors
     /// Those of the file.
     pub fn last(&self, most: usize) -> io::Result<Vec<u8>> {
         let in_memory = self.tail(most);
-        let mut last = Vec::new();
-        if let Some(file) = &self.file {
-            let missing = self.in_file.min((most - in_memory.len()) as u64);
-            last.resize(usize::try_from(missing).unwrap_or(0), 0);
-            file.read_exact_at(&mut last, self.in_file - missing)?;
-        }
-        last.extend_from_slice(in_memory);
+        let missing = self.in_file.min((most - in_memory.len()) as u64);
+        // Where there are blocks, the last of them has all that anybody asks for.
+        let Some(file) = self.file.as_ref().filter(|_| self.blocks.is_empty() && missing > 0) else {
+            return Ok(in_memory);
+        };
+        let mut last = vec![0; usize::try_from(missing).unwrap_or(0)];
+        file.read_exact_at(&mut last, self.in_file - missing)?;
+        last.extend_from_slice(&in_memory);
         Ok(last)
     }
 
-    /// The last bytes, at most `most`, without what lies in a file.
-    pub fn tail(&self, most: usize) -> &[u8] {
+    /// The last bytes, at most `most`, as far as they are in memory.
+    pub fn tail(&self, most: usize) -> Vec<u8> {
         let rest = &self.memory[self.taken..];
-        &rest[rest.len().saturating_sub(most)..]
+        let before = self.blocks.last().map_or(&[][..], Vec::as_slice);
+        let wanted = most.saturating_sub(rest.len());
+        [&before[before.len().saturating_sub(wanted)..], &rest[rest.len().saturating_sub(most)..]].concat()
     }
 }
 

@@ -3,13 +3,19 @@
 //! A command has its own process group, so that all of it can be signalled; on a terminal only the foreground group may
 //! read. While a command that reads from orch's terminal runs, its group is the foreground group. One command at a time.
 
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{Pid, Signal, getpgrp};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process_group, waitid,
+};
 use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 use crate::kernel::os::{set_foreground_group, without_ttou};
+use crate::kernel::threads;
 
 static LENT: AtomicBool = AtomicBool::new(false);
 
@@ -24,6 +30,7 @@ pub struct Foreground {
     /// How it was before.
     modes: Option<Termios>,
     ours: Pid,
+    borrower: Pid,
 }
 
 impl Foreground {
@@ -33,22 +40,70 @@ impl Foreground {
         if !is_ours() || LENT.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let foreground = Foreground { modes: tcgetattr(stdin()).ok(), ours: getpgrp() };
-        // It may have ended already: then there is nobody to lend it to, and `drop` takes it back.
-        let _lent = set_foreground_group(stdin(), group);
-        // It may have tried to read too soon, and was stopped for that.
-        let _gone = rustix::process::kill_process_group(group, Signal::CONT);
+        let foreground = Foreground { modes: tcgetattr(stdin()).ok(), ours: getpgrp(), borrower: group };
+        foreground.hand_over();
         Some(foreground)
     }
-}
 
-impl Drop for Foreground {
-    fn drop(&mut self) {
+    fn hand_over(&self) {
+        // It may have ended already: then there is nobody to lend it to, and `drop` takes it back.
+        let _lent = set_foreground_group(stdin(), self.borrower);
+        // It may have tried to read too soon, and was stopped for that.
+        let _gone = kill_process_group(self.borrower, Signal::CONT);
+    }
+
+    fn take_back(&self) {
         // Where the terminal is gone there is nothing to take back.
         let _gone = set_foreground_group(stdin(), self.ours);
         if let Some(modes) = &self.modes {
             let _gone = without_ttou(|| tcsetattr(stdin(), OptionalActions::Drain, modes));
         }
+    }
+
+    /// The borrower was stopped, as by Ctrl-Z: orch stops too, with whoever waits for it, and when it is let go on, so is
+    /// the borrower, with the terminal as it had left it.
+    fn stop_together(&self) {
+        let modes = tcgetattr(stdin()).ok();
+        self.take_back();
+        // All threads of this process stop in here.
+        let _stopped = kill_current_process_group(Signal::TSTP);
+        if tcgetpgrp(stdin()).is_ok_and(|front| front == self.ours) {
+            self.hand_over();
+            if let Some(modes) = &modes {
+                let _gone = without_ttou(|| tcsetattr(stdin(), OptionalActions::Drain, modes));
+            }
+        } else {
+            let _gone = kill_process_group(self.borrower, Signal::CONT);
+        }
+    }
+}
+
+/// Looks out for the borrower to be stopped, until it ends; `with_terminal` runs on the terminal while it is still lent.
+///
+/// # Errors
+/// When the system can't start a thread.
+pub fn watch_for_stops(
+    borrower: Arc<OwnedFd>,
+    with_terminal: impl Fn(&dyn Fn(&Foreground)) + Send + 'static,
+) -> io::Result<()> {
+    threads::run(Box::new(move || {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Ok(Some(status)) = waitid(WaitId::PidFd(borrower.as_fd()), options) {
+            if !status.stopped() {
+                return;
+            }
+            let seen = waitid(WaitId::PidFd(borrower.as_fd()), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+            if seen.is_err() {
+                return;
+            }
+            with_terminal(&Foreground::stop_together);
+        }
+    }))
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        self.take_back();
         LENT.store(false, Ordering::Release);
     }
 }

@@ -78,8 +78,9 @@ impl Tree {
             }
         };
         let roots: HashSet<i32> = all.iter().filter(|p| is_root(p)).map(|p| p.pid).collect();
-        let mut members = descendants(&all, |p| roots.contains(&p.pid));
-        members.extend(all.into_iter().filter(|p| roots.contains(&p.pid)));
+        // Parents first: a shell whose child ends before it hears of its own end has something to say about it.
+        let mut members: Vec<Stat> = all.iter().filter(|p| roots.contains(&p.pid)).cloned().collect();
+        members.extend(descendants(&all, |p| roots.contains(&p.pid)));
         let mut seen = HashSet::new();
         members.retain(|p| p.state != 'Z' && seen.insert(p.pid));
         members

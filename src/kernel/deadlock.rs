@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex, RwLockReadGuard, RwLockWriteGuard};
 
 use super::object::{Enders, Holder, ObjectCore, ObjectId, Waitable};
-use super::task::{Task, TaskId, Wait};
+use super::task::{Role, Task, TaskId, Wait};
 use super::threads;
 use super::{Kernel, Site};
 
@@ -227,6 +227,8 @@ impl Graph {
     fn draw(kernel: &Kernel) -> Graph {
         let tasks = kernel.tasks();
         let mut unsettled = false;
+        // A handler may do anything in the main task, even throw it out of its wait.
+        let may_handle = kernel.handling().may_act();
         let waits: Vec<_> = tasks
             .iter()
             .map(|task| {
@@ -235,7 +237,8 @@ impl Graph {
                 // One that has been told to stop is about to be woken.
                 let parked = parked && wait.as_ref().is_none_or(|wait| task.alerts() & wait.hears == 0);
                 unsettled |= wait.is_some() && !parked;
-                wait.filter(|_| parked).map(|wait| (wait, number))
+                let stops = parked && !(may_handle && task.role() == Role::Main);
+                wait.filter(|_| stops).map(|wait| (wait, number))
             })
             .collect();
         let mut graph = Graph {

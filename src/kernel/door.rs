@@ -8,6 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::deadlock::Report;
+use super::handling::HandlerError;
 use super::object::{Enders, ObjectCore, Waitable};
 use super::readiness::Source;
 use super::task::{Task, Wait, alert, current, with_current};
@@ -26,6 +27,8 @@ pub enum Stop {
     Deadlock(Arc<Report>),
     /// The program is over.
     Ended,
+    /// The handler of a signal failed with this.
+    Handler(HandlerError),
 }
 
 /// A call that may have to wait, as a small state machine.
@@ -38,6 +41,10 @@ pub trait Operation {
 
     /// Gives up: leaves the queue it stands in, and passes on what was granted to it.
     fn abandon(&mut self);
+
+    /// A handler is about to run in the waiting task, and may wait for the same thing: stands back for others where it
+    /// can begin anew with the next poll.
+    fn pause(&mut self) {}
 
     /// What it waits for.
     fn target(&self) -> Arc<dyn Waitable>;
@@ -109,19 +116,43 @@ fn run<O: Operation>(
     }
     let since = world.now();
     let deadline = limit.and_then(|l| since.checked_add(l)).filter(|d| *d < NEVER);
-    task.begin_wait(Wait {
+    let wait = Wait {
         target: op.target(),
         verb: op.verb(),
         site: task.site(),
         since,
         deadline,
         idle: op.is_idle(),
-        hears: if interruptible { alert::WHILE_RUNNING } else { alert::ENDED },
+        hears: if interruptible { alert::WHILE_RUNNING } else { alert::ENDED | alert::HANDLE },
         order: 0,
-    });
+    };
+    task.begin_wait(wait.clone());
+    let mut untold = None;
     let outcome = loop {
+        if has_to_handle(task) && untold.is_none() {
+            task.finish_wait();
+            op.pause();
+            match task.kernel().handling().run(task) {
+                Ok(()) => {}
+                Err(error) if interruptible => {
+                    op.abandon();
+                    return Err(Stop::Handler(error));
+                }
+                Err(error) => untold = Some(error),
+            }
+            // What came meanwhile may have woken a wait of the handler's: this one has to look for itself.
+            task.forget_wakes();
+            task.begin_wait(wait.clone());
+            match op.poll(&waker) {
+                Poll::Ready(output) => break Ok(output),
+                Poll::Pending => {
+                    sources = op.sources();
+                    continue;
+                }
+            }
+        }
         // Before it parks, too: the wake-up that came with an alert may have been used up by a wait before this one.
-        let stopped = if interruptible { check(task) } else { check_ended(task) };
+        let stopped = if interruptible { check_stop(task) } else { check_ended(task) };
         if let Err(stop) = stopped.and_then(|()| time_left(deadline, world.now())) {
             op.abandon();
             break Err(stop);
@@ -145,6 +176,9 @@ fn run<O: Operation>(
         sources = op.sources();
     };
     task.finish_wait();
+    if let Some(error) = untold {
+        task.kernel().handling().fail(task, error);
+    }
     outcome
 }
 
@@ -156,10 +190,24 @@ fn time_left(deadline: Option<Duration>, now: Duration) -> Result<(), Stop> {
 }
 
 /// What a task has to hear before it waits, in this order: the end of the program, a signal, a cancellation, a deadlock.
+/// Signals that the program handles come first: their handlers are run, here.
 ///
 /// # Errors
-/// The first of them that is pending; it is then no longer pending (but for the end, which stays).
+/// The first of them that is pending; it is then no longer pending (but for the end, which stays). What a handler failed
+/// with.
 pub fn check(task: &Arc<Task>) -> Result<(), Stop> {
+    if has_to_handle(task) {
+        task.kernel().handling().run(task).map_err(Stop::Handler)?;
+    }
+    check_stop(task)
+}
+
+/// No handler is begun when the program is over.
+fn has_to_handle(task: &Task) -> bool {
+    task.alerts() & (alert::HANDLE | alert::ENDED) == alert::HANDLE
+}
+
+fn check_stop(task: &Arc<Task>) -> Result<(), Stop> {
     if task.alerts() == 0 {
         return Ok(());
     }
@@ -191,15 +239,18 @@ fn check_ended(task: &Arc<Task>) -> Result<(), Stop> {
 /// As [`check`].
 #[inline]
 pub fn enter() -> Result<(), Stop> {
-    with_current(|task| {
-        if task.alerts() != 0 {
-            check(task)?;
-        }
-        if task.kernel().preempts() {
+    let told = with_current(|task| {
+        let told = task.alerts() != 0;
+        if !told && task.kernel().preempts() {
             task.kernel().world().point(task);
         }
-        Ok(())
-    })
+        told
+    });
+    if told {
+        check(&current())?;
+        point();
+    }
+    Ok(())
 }
 
 /// A place where the simulated world may let another task go on; nothing in the real one.

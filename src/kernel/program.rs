@@ -11,6 +11,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use super::Site;
 use super::deadlock::Detector;
 use super::events::{Event, Events};
+use super::handling::Handling;
 use super::object::{ObjectId, Waitable};
 use super::real::RealWorld;
 use super::schedule::{Chooser, InOrder, Seeded};
@@ -48,6 +49,7 @@ pub struct Kernel {
     refs: RwLock<()>,
     detector: Detector,
     events: Events,
+    handling: Handling,
     onlookers: Mutex<WaitQueue>,
     /// All tasks are told to end, those that are still to start too.
     closing: AtomicBool,
@@ -83,6 +85,7 @@ impl Kernel {
             refs: RwLock::new(()),
             detector: Detector::new(),
             events: Events::default(),
+            handling: Handling::default(),
             onlookers: Mutex::default(),
             closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
@@ -115,6 +118,11 @@ impl Kernel {
     /// The stream of events.
     pub fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// The signals that the program handles itself.
+    pub fn handling(&self) -> &Handling {
+        &self.handling
     }
 
     /// The deadlock search.

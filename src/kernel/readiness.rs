@@ -31,6 +31,17 @@ impl Source {
     pub fn writable(descriptor: &Arc<OwnedFd>) -> Source {
         Source { descriptor: descriptor.clone(), flags: PollFlags::OUT }
     }
+
+    /// Something outside of the program that tells by a wake-up: it is never ready, but simulated time stands still while
+    /// somebody waits for it. `None` when there are no descriptors left.
+    pub fn elsewhere() -> Option<Source> {
+        static NEVER: Mutex<Option<Arc<OwnedFd>>> = Mutex::new(None);
+        let mut never = NEVER.lock();
+        if never.is_none() {
+            *never = eventfd(0, EventfdFlags::CLOEXEC).ok().map(Arc::new);
+        }
+        never.as_ref().map(Source::readable)
+    }
 }
 
 /// The numbers of the sources that are ready now; all of them where the system cannot tell.

@@ -63,8 +63,12 @@ pub mod alert {
     pub const ENDED: u32 = 4;
     /// The deadlock search chose this task.
     pub const DEADLOCKED: u32 = 8;
+    /// A signal came that the program handles: the main task runs the handler.
+    pub const HANDLE: u32 = 16;
+    /// It was told to stop.
+    pub const STOPPING: u32 = CANCELLED | INTERRUPTED | ENDED;
     /// What a task that runs, rather than waits, has to look at.
-    pub const WHILE_RUNNING: u32 = CANCELLED | INTERRUPTED | ENDED;
+    pub const WHILE_RUNNING: u32 = STOPPING | HANDLE;
 }
 
 /// The states of the word a task parks on.

@@ -3,6 +3,7 @@
 //! Starting and ending an OS thread costs some 25 µs, handing a job to one that has just finished another costs a wake-up.
 //! So finished threads wait a moment for the next job. Shared by all programs of this process.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -46,7 +47,24 @@ pub fn run(job: Job) -> io::Result<()> {
     std::thread::Builder::new().name("orch".into()).stack_size(STACK_SIZE).spawn(move || serve(job)).map(drop)
 }
 
+thread_local! {
+    /// Where the stack of this thread begins.
+    static BOTTOM: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// About how much of its stack the current thread has used; 0 for a thread that was not started here.
+pub fn stack_used() -> usize {
+    BOTTOM.get().map_or(0, |bottom| bottom.abs_diff(an_address()))
+}
+
+#[inline(never)]
+fn an_address() -> usize {
+    let here = 0_u8;
+    std::ptr::from_ref(std::hint::black_box(&here)).addr()
+}
+
 fn serve(first: Job) {
+    BOTTOM.set(Some(an_address()));
     first();
     let slot = Arc::new(Slot::default());
     while let Some(job) = next_job(&slot) {

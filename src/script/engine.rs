@@ -11,6 +11,7 @@ use rhai::packages::{
 };
 use rhai::{Dynamic, Engine, EvalContext, Module, Shared};
 
+use super::handler::Token;
 use super::throw::Ending;
 use super::{api, command, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
@@ -112,7 +113,13 @@ fn look_up() -> Option<Dynamic> {
     if task.alerts() & alert::ENDED != 0 {
         return Some(Dynamic::from(Ending::Over));
     }
-    if patience_left(&task) {
+    if task.alerts() & alert::HANDLE != 0
+        && let Err(error) = task.kernel().handling().run(&task)
+    {
+        task.kernel().handling().hold(&task, error.clone());
+        return Some(Dynamic::from(Token(error)));
+    }
+    if task.alerts() & alert::STOPPING == 0 || patience_left(&task) {
         return None;
     }
     if let Some(signal) = task.take_interrupt() {

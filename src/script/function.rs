@@ -2,11 +2,13 @@
 
 use rhai::{Array, Dynamic, FnPtr, GlobalRuntimeState, ImmutableString, NativeCallContext, Position};
 
+use super::engine::MAX_CALLS;
+use super::handler::settled;
 use super::host::host;
 use super::parcel::{detach, make_content_over};
 use super::throw::{Outcome, throw};
 use super::{capture, constants};
-use crate::kernel::Holder;
+use crate::kernel::{Holder, threads};
 
 /// A function with the place it was handed over at, which gives it its libraries and modules.
 #[derive(Clone)]
@@ -57,6 +59,29 @@ impl Callable {
         constants::own(&mut self.global);
     }
 
+    /// To be called in the middle of what the current task does, like the handler of a signal: the calls that are going on
+    /// count, or the stack might not suffice for both.
+    pub fn amid(&self) -> Callable {
+        let mut callable = self.clone();
+        constants::own(&mut callable.global);
+        callable.global.level = threads::stack_used().div_ceil(threads::STACK_SIZE / MAX_CALLS);
+        callable
+    }
+
+    /// With how many arguments it can be called; `None` when that is not known, of a function that is no script's.
+    pub fn arities(&self, ctx: &NativeCallContext) -> Option<Vec<usize>> {
+        let name = self.function.fn_name();
+        let captured = self.function.curry().len();
+        let counts: Vec<usize> = ctx
+            .iter_namespaces()
+            .flat_map(|m| {
+                let named = m.iter_script_fn_info().filter(|(_, _, n, ..)| *n == name);
+                named.map(|(_, _, _, count, _)| count.saturating_sub(captured)).collect::<Vec<_>>()
+            })
+            .collect();
+        (!counts.is_empty()).then_some(counts)
+    }
+
     fn make_over(&mut self, holder: &Holder) {
         self.function.iter_curry_mut().for_each(|captured| make_content_over(captured, holder));
     }
@@ -82,7 +107,7 @@ impl Callable {
         let source = self.global.source.as_deref();
         let name = self.function.fn_name();
         let ctx = NativeCallContext::new_with_all_fields(host.engine(), name, source, &self.global, self.position);
-        self.function.call_raw(&ctx, this, args)
+        self.function.call_raw(&ctx, this, args).map_err(settled)
     }
 }
 

@@ -14,6 +14,7 @@ use super::progress::Bar;
 use super::source::Source;
 use crate::command::stream::Which;
 use crate::kernel::{Kernel, Site, Task, with_current};
+use crate::signals::Rules;
 
 /// Where a program's words go. Each call is one whole line, or more.
 pub trait Output: Send + Sync {
@@ -53,6 +54,7 @@ pub struct Host {
     engine: OnceLock<Engine>,
     output: Box<dyn Output>,
     args: Vec<String>,
+    signals: Arc<Rules>,
     sources: Mutex<BTreeMap<String, Arc<Source>>>,
     /// The functions of all scripts, with the numbers of parameters they take.
     functions: Mutex<BTreeMap<String, Vec<usize>>>,
@@ -66,6 +68,7 @@ impl Host {
     /// A host for scripts in `kernel`.
     pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
         let host = Arc::new(Host {
+            signals: Rules::new(&kernel),
             kernel,
             engine: OnceLock::new(),
             output,
@@ -82,6 +85,11 @@ impl Host {
     /// The program.
     pub fn kernel(&self) -> &Arc<Kernel> {
         &self.kernel
+    }
+
+    /// What is to become of signals.
+    pub fn signals(&self) -> &Arc<Rules> {
+        &self.signals
     }
 
     /// The engine.

@@ -20,6 +20,7 @@ pub mod done;
 pub mod engine;
 pub mod failure;
 pub mod function;
+pub mod handler;
 pub mod handles;
 pub mod host;
 pub mod iterate;

@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Scope};
+use rhai::{AST, Dynamic, Position, Scope};
 
 use super::caught::crossing_map;
+use super::handler::{Raised, settled};
 use super::host::{Host, run_in};
 use super::report;
 use super::source::Source;
@@ -79,9 +80,20 @@ fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
     }
     current().abandon_held();
     // What the threads have to say about their own end they say themselves.
-    while let Err(Stop::Interrupted(signal)) = wait_for_others(None) {
-        host.note_status(128 + i32::try_from(signal).unwrap_or(0));
-        host.kernel().cancel_others();
+    loop {
+        match wait_for_others(None) {
+            Err(Stop::Interrupted(signal)) => {
+                host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+                host.kernel().cancel_others();
+            }
+            Err(Stop::Handler(error)) => {
+                let error = Raised::of_stop(&error).thrown(Position::NONE);
+                if let Some(status) = failed(host, ast, error) {
+                    return status;
+                }
+            }
+            Err(Stop::TimedOut | Stop::Cancelled | Stop::Deadlock(_) | Stop::Ended) | Ok(()) => break,
+        }
     }
     // It may have ended the last of them before it was heard.
     if let Some(signal) = current().take_interrupt() {
@@ -92,7 +104,7 @@ fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
 }
 
 fn top_level(host: &Host, ast: &AST, echo: bool) -> Result<(), Thrown> {
-    let value = host.engine().eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast)?;
+    let value = host.engine().eval_ast_with_scope::<Dynamic>(&mut Scope::new(), ast).map_err(settled)?;
     if echo && !value.is_unit() {
         let shown = host.engine().eval_with_scope::<String>(Scope::new().push_dynamic("it", value), "it.to_debug()")?;
         // What cannot be printed cannot be told either.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallContext, Position};
 
 use super::done::Done;
+use super::handler::settled;
 use super::handles::{Child, Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
@@ -41,13 +42,13 @@ fn block_with(context: &mut EvalContext, block: &Expression, value: Dynamic) -> 
         bound.push(value);
         bound.len() - 1
     });
-    let result = context.eval_expression_tree(block);
+    let result = context.eval_expression_tree(block).map_err(settled);
     BOUND.with(|bound| bound.borrow_mut().truncate(depth));
     result
 }
 
 fn try_catch(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
-    let mut error = match context.eval_expression_tree(&inputs[0]) {
+    let mut error = match context.eval_expression_tree(&inputs[0]).map_err(settled) {
         Err(error) if is_caught(&error) => error,
         other => return other,
     };

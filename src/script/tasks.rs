@@ -101,7 +101,7 @@ pub fn failed(error: Thrown, source: Option<&str>) -> Done {
 
 /// The task was told to stop, and before it heard that it met what others left behind that were told the same.
 pub fn is_aftermath(error: &EvalAltResult) -> bool {
-    let told = current().alerts() & alert::WHILE_RUNNING != 0;
+    let told = current().alerts() & alert::STOPPING != 0;
     told && matches!(
         kind_of(error).as_deref(),
         Some("Cancelled" | "DeadlockError" | "AbandonedLock" | "BrokenBarrierError")

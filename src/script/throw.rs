@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 
+use super::handler::Raised;
 use super::host::{mark, with_host};
 use crate::exec::ExecFault;
 use crate::kernel::deadlock::Report;
 use crate::kernel::{Site, Stop};
+use crate::signals::Signal;
 use crate::sync::Fault;
 
 /// An error of Rhai's.
@@ -131,9 +133,11 @@ impl IntoThrown for Stop {
                 Problem::new(ctx, "Cancelled", message).with("what", "thread")
             }
             Stop::Interrupted(signal) => {
-                let name = signal_name(signal);
+                let signal = i32::try_from(signal).ok().and_then(Signal::numbered);
+                let name = signal.map_or("a signal", |signal| signal.name);
                 Problem::new(ctx, "Interrupted", format!("interrupted by {name}")).with("signal", name)
             }
+            Stop::Handler(error) => return Raised::of_stop(&error).thrown(ctx.call_position()),
             Stop::Deadlock(report) => deadlock(ctx, &report),
         };
         problem.thrown()
@@ -254,18 +258,4 @@ pub fn call_within<T, E: IntoThrown>(
 ) -> Outcome<T> {
     mark(ctx);
     body(limit).map_err(|e| e.into_thrown(ctx, limit))
-}
-
-/// The name of a signal as scripts write it: `INT`, `TERM`.
-pub fn signal_name(signal: u32) -> &'static str {
-    match signal {
-        1 => "HUP",
-        2 => "INT",
-        3 => "QUIT",
-        9 => "KILL",
-        10 => "USR1",
-        12 => "USR2",
-        15 => "TERM",
-        _ => "a signal",
-    }
 }

@@ -53,10 +53,11 @@ impl Condition {
             op.abandon();
         }
         if let Err(fault) = self.lock().take_back(depth) {
-            // That goes first; a cancellation or a signal is told by the next call.
+            // That goes first; the rest is told by the next call.
             match outcome {
                 Err(Stop::Cancelled) => task.cancel(),
                 Err(Stop::Interrupted(signal)) => task.interrupt(signal),
+                Err(Stop::Handler(error)) => task.kernel().handling().fail(&task, error),
                 _ => {}
             }
             return Err(fault);

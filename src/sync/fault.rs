@@ -48,6 +48,7 @@ impl fmt::Display for Fault {
                 write!(f, "interrupted by signal {signal}")
             }
             Fault::Stopped(Stop::Deadlock(_)) => f.write_str("deadlock"),
+            Fault::Stopped(Stop::Handler(_)) => f.write_str("the handler of a signal failed"),
             Fault::Stopped(Stop::Ended) => f.write_str("the program is over"),
             Fault::Abandoned(lock) => {
                 write!(f, "the last owner of {lock} ended without releasing it; you hold it now")

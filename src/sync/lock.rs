@@ -318,6 +318,10 @@ impl Operation for Acquire {
         }
     }
 
+    fn pause(&mut self) {
+        self.abandon();
+    }
+
     fn target(&self) -> Arc<dyn Waitable> {
         self.lock.clone()
     }

@@ -417,6 +417,10 @@ impl<T: Send + 'static> Operation for Get<T> {
         self.queue.getters.leave(&mut self.ticket, more);
     }
 
+    fn pause(&mut self) {
+        self.abandon();
+    }
+
     fn target(&self) -> Arc<dyn Waitable> {
         self.queue.clone()
     }
@@ -448,6 +452,10 @@ impl<T: Send + 'static> Operation for Put<T> {
 
     fn abandon(&mut self) {
         self.queue.putters.leave(&mut self.ticket, true);
+    }
+
+    fn pause(&mut self) {
+        self.abandon();
     }
 
     fn target(&self) -> Arc<dyn Waitable> {

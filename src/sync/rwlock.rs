@@ -309,6 +309,10 @@ impl Operation for TakeSide {
         state.serve(&self.lock.core);
     }
 
+    fn pause(&mut self) {
+        self.abandon();
+    }
+
     fn target(&self) -> Arc<dyn Waitable> {
         Arc::new(Place { lock: self.lock.clone(), side: self.side, task: with_current(|task| task.id()) })
     }

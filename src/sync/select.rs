@@ -42,6 +42,10 @@ impl<R> Operation for Select<R> {
         self.arms.iter_mut().for_each(|arm| arm.abandon());
     }
 
+    fn pause(&mut self) {
+        self.arms.iter_mut().for_each(|arm| arm.pause());
+    }
+
     fn target(&self) -> Arc<dyn Waitable> {
         Arc::new(Any { core: self.core.clone(), targets: self.arms.iter().map(|arm| arm.target()).collect() })
     }
@@ -94,6 +98,10 @@ impl<O: Operation, R, F: FnMut(O::Output) -> R> Operation for Mapped<O, F> {
         self.inner.abandon();
     }
 
+    fn pause(&mut self) {
+        self.inner.pause();
+    }
+
     fn target(&self) -> Arc<dyn Waitable> {
         self.inner.target()
     }
@@ -119,6 +127,10 @@ impl<O: Operation> Operation for Idle<O> {
 
     fn abandon(&mut self) {
         self.0.abandon();
+    }
+
+    fn pause(&mut self) {
+        self.0.pause();
     }
 
     fn target(&self) -> Arc<dyn Waitable> {

@@ -148,6 +148,10 @@ impl Operation for TakePermit {
         }
     }
 
+    fn pause(&mut self) {
+        self.abandon();
+    }
+
     fn target(&self) -> Arc<dyn Waitable> {
         self.semaphore.clone()
     }

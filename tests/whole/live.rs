@@ -1,7 +1,7 @@
 //! A program that is watched while it runs: wait for a line, send a signal, wait for its end.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
@@ -72,7 +72,23 @@ impl Stream {
 impl Live {
     /// Starts it.
     pub fn start(program: Program) -> Live {
-        let mut child = program.command().spawn().unwrap();
+        let command = program.command();
+        Self::spawn(program, command)
+    }
+
+    /// Starts it with signals that whoever starts it wants it to ignore.
+    pub fn start_ignoring(program: Program, signals: &[&str]) -> Live {
+        let plain = program.command();
+        let mut command = Command::new("env");
+        command.args(signals.iter().map(|name| format!("--ignore-signal={name}")));
+        command.arg(plain.get_program()).args(plain.get_args());
+        command.current_dir(plain.get_current_dir().unwrap());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(program, command)
+    }
+
+    fn spawn(program: Program, mut command: Command) -> Live {
+        let mut child = command.spawn().unwrap();
         let stdout = Stream::of(child.stdout.take().unwrap());
         let stderr = Stream::of(child.stderr.take().unwrap());
         drop(child.stdin.take());
@@ -91,6 +107,14 @@ impl Live {
     #[track_caller]
     pub fn says(&mut self, wanted: &str) {
         if !self.stdout.until(wanted) {
+            self.give_up(wanted);
+        }
+    }
+
+    /// Waits for one more line of stdout that is this.
+    #[track_caller]
+    pub fn says_again(&mut self, wanted: &str) {
+        if !self.stdout.until_another(wanted) {
             self.give_up(wanted);
         }
     }

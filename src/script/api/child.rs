@@ -3,7 +3,7 @@
 use rhai::plugin::*;
 use rhai::{Array, Blob, Dynamic, ImmutableString, NativeCallContext};
 
-use crate::command::signal::{SIGNALS, signal_number};
+use crate::command::signal::{SIGNALS, plain_name, signal_number};
 use crate::command::stream::Which;
 use crate::kernel::Waitable;
 use crate::script::api::command::{bytes, lines};
@@ -21,7 +21,7 @@ pub fn signal_of(ctx: &NativeCallContext, name: &str) -> Outcome<i32> {
     match signal_number(name) {
         Some(number) => Ok(number),
         None => {
-            let hint = did_you_mean(name, SIGNALS.iter().map(|(name, _)| *name));
+            let hint = did_you_mean(&plain_name(name), SIGNALS.iter().map(|(name, _)| *name));
             throw(ctx, "ValueError", format!("{}(): there is no signal {name:?}{hint}", ctx.fn_name()))
         }
     }

@@ -21,6 +21,7 @@ pub mod run_all;
 pub mod rwlock;
 pub mod select;
 pub mod semaphore;
+pub mod signal;
 pub mod thread;
 pub mod time;
 pub mod timer;
@@ -74,4 +75,5 @@ chapters! {
     "Running commands and results" => child,
     "Many commands" => run_all + register,
     "Programs and processes" => process,
+    "Signals" => signal,
 }
