@@ -135,6 +135,8 @@ pub struct Home {
     log: PathBuf,
     /// Where orch runs.
     here: PathBuf,
+    /// What stands before a command that runs there.
+    prefix: String,
 }
 
 impl Home {
@@ -142,11 +144,21 @@ impl Home {
     pub fn of_log(path: &Path) -> Home {
         let here = std::env::current_dir().unwrap_or_default();
         let folder = here.join(path.parent().unwrap_or(Path::new("")));
-        Home { log: folder.canonicalize().unwrap_or(folder), here }
+        Home::new(folder.canonicalize().unwrap_or(folder), here)
+    }
+
+    fn new(log: PathBuf, here: PathBuf) -> Home {
+        let mut home = Home { log, here, prefix: String::new() };
+        home.prefix = home.prefix_of(Path::new(""));
+        home
     }
 
     fn prefix(&self, dir: Option<&Path>) -> String {
-        let dir = self.here.join(dir.unwrap_or(Path::new("")));
+        dir.map_or_else(|| self.prefix.clone(), |dir| self.prefix_of(dir))
+    }
+
+    fn prefix_of(&self, dir: &Path) -> String {
+        let dir = self.here.join(dir);
         let dir = dir.canonicalize().unwrap_or(dir);
         if dir == self.log { String::new() } else { format!("cd {} && ", shell_quote(&dir.display().to_string())) }
     }
@@ -161,7 +173,7 @@ mod tests {
     }
 
     fn home() -> Home {
-        Home { log: "/".into(), here: "/".into() }
+        Home::new("/".into(), "/".into())
     }
 
     fn logged(spec: Spec) -> String {
@@ -205,7 +217,7 @@ mod tests {
         let template = Arc::new(Template::parse("gzip {} {%}").unwrap());
         let job = Job::of_template(&template, vec!["a b".into()], 3);
         assert_eq!(job.log_text(&home()), "gzip 'a b' {%}");
-        let elsewhere = Home { log: "/tmp".into(), here: "/dev".into() };
+        let elsewhere = Home::new("/tmp".into(), "/dev".into());
         assert_eq!(job.log_text(&elsewhere), "cd /dev && gzip 'a b' {%}");
         assert_eq!(job.runnable(2).spec.text(), "gzip 'a b' 2");
         assert_eq!(job.tag, "a b");

@@ -88,8 +88,7 @@ struct Batch<'a, S> {
     /// The first job that was not started yet.
     next: usize,
     waiting: Waiting,
-    /// Jobs that failed and wait for another try: how many tries have failed, and what became of the last.
-    failed: HashMap<usize, (usize, Option<(Run, Arc<Completed>)>)>,
+    failing: HashMap<usize, Failing>,
     slots: Slots,
     running: Vec<Watched>,
     /// Beside `running`.
@@ -124,6 +123,14 @@ struct Run {
     kept: [Store; 2],
     /// orch ends it because of other jobs.
     halted: bool,
+}
+
+/// A job that failed and waits for another try, or is in it.
+#[derive(Default)]
+struct Failing {
+    tries: usize,
+    /// What became of the last one.
+    last: Option<(Run, Arc<Completed>)>,
 }
 
 /// Numbers from 1, the lowest free one first.
@@ -184,7 +191,7 @@ impl<'a, S: Sink> Batch<'a, S> {
             fates,
             next: 0,
             waiting: Waiting::default(),
-            failed: HashMap::new(),
+            failing: HashMap::new(),
             slots: Slots::default(),
             running: Vec::new(),
             runs: Vec::new(),
@@ -254,7 +261,7 @@ impl<'a, S: Sink> Batch<'a, S> {
         }
         if !self.may_start() {
             for job in self.waiting.take_all() {
-                if let Some((_, Some((run, done)))) = self.failed.remove(&job) {
+                if let Some((run, done)) = self.failing.remove(&job).and_then(|failing| failing.last) {
                     self.finish(run, &done, on_over)?;
                 }
             }
@@ -403,16 +410,16 @@ impl<'a, S: Sink> Batch<'a, S> {
         if is_failure(&done) && !run.halted && self.may_start() {
             let retries =
                 Retries { more: self.settings.retries.more.max(self.jobs[job].retries()), ..self.settings.retries };
-            let (tries, last) = self.failed.entry(job).or_default();
-            *tries += 1;
-            if let Some(delay) = retries.after(*tries) {
-                *last = Some((run, done));
+            let failing = self.failing.entry(job).or_default();
+            failing.tries += 1;
+            if let Some(delay) = retries.after(failing.tries) {
+                failing.last = Some((run, done));
                 self.waiting.add(self.task.kernel().now().saturating_add(delay), job);
                 let tag = &self.jobs[job].tag;
                 return self.arranger.as_mut().map_or(Ok(()), |a| a.interrupted(job, tag)).map_err(BatchFault::Output);
             }
         }
-        self.failed.remove(&job);
+        self.failing.remove(&job);
         self.finish(run, &done, on_over)
     }
 
@@ -486,8 +493,9 @@ impl<'a, S: Sink> Batch<'a, S> {
                 self.log(&run, &done);
             }
         }
-        for (_, last) in std::mem::take(&mut self.failed).into_values() {
-            if let Some((run, done)) = last {
+        let failing: Vec<usize> = self.waiting.take_all();
+        for job in failing {
+            if let Some((run, done)) = self.failing.remove(&job).and_then(|failing| failing.last) {
                 self.log(&run, &done);
             }
         }
