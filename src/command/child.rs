@@ -72,6 +72,8 @@ pub(super) struct State {
     foreground: Option<Foreground>,
     was_in_front: bool,
     pub(super) waiters: WaitQueue,
+    /// How much is read of each output before others get their turn.
+    pub(super) reads: usize,
 }
 
 pub(super) enum Runs {
@@ -141,6 +143,7 @@ impl Child {
                 foreground: None,
                 was_in_front: false,
                 waiters: WaitQueue::default(),
+                reads: READS,
             }),
         });
         kernel.events().emit(|| Event::ChildStarted { task: task.id(), object: child.core.id(), pid: child.pid() });
@@ -390,7 +393,7 @@ impl Child {
         }
         let mut news = self.reap(state);
         for which in [Which::Stdout, Which::Stderr] {
-            let reads = if line == Some(which) { 1 } else { READS };
+            let reads = if line == Some(which) { 1 } else { state.reads };
             match state.stream(which).drain(reads) {
                 Ok(some) => news |= some,
                 Err(error) => {

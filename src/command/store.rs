@@ -145,6 +145,14 @@ impl Store {
     /// # Errors
     /// As [`Store::read_from`].
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.file.is_some() && bytes.len() >= PIECE {
+            self.move_to_file()?;
+            if let Some(file) = &mut self.file {
+                file.write_all(bytes)?;
+                self.in_file += bytes.len() as u64;
+            }
+            return Ok(());
+        }
         self.memory.extend_from_slice(bytes);
         self.spill()
     }
@@ -154,6 +162,11 @@ impl Store {
         if held <= self.cap && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
+        self.move_to_file()
+    }
+
+    fn move_to_file(&mut self) -> io::Result<()> {
+        let held = self.in_blocks + self.memory.len() - self.taken;
         if self.file.is_none() {
             self.file = Some(nameless_file()?);
         }
@@ -168,6 +181,20 @@ impl Store {
         self.memory.clear();
         self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
+        Ok(())
+    }
+
+    /// Moves all of it to the end of `into`. What memory that had is used for what comes next, where it was empty.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn move_to(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        if into.is_empty() && self.file.is_none() && self.blocks.is_empty() && self.taken == 0 {
+            std::mem::swap(into, &mut self.memory);
+            self.searched = 0;
+        } else {
+            into.extend_from_slice(&self.take()?);
+        }
         Ok(())
     }
 

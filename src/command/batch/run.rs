@@ -358,7 +358,7 @@ impl<'a, S: Sink> Batch<'a, S> {
     fn pass_on(&mut self, at: usize) -> Result<(), BatchFault> {
         let (watched, run) = (&mut self.running[at], &mut self.runs[at]);
         for (which, place) in BOTH.into_iter().zip(0..) {
-            let bytes = std::mem::take(&mut watched.written[place]);
+            let bytes = &mut watched.written[place];
             if bytes.is_empty() {
                 continue;
             }
@@ -370,14 +370,15 @@ impl<'a, S: Sink> Batch<'a, S> {
                 }
             }
             if let Some(folder) = &mut self.folder {
-                folder.add(run.job + 1, which, &bytes)?;
+                folder.add(run.job + 1, which, bytes)?;
             }
             if self.settings.keeps {
-                run.kept[place].push(&bytes).map_err(BatchFault::Output)?;
+                run.kept[place].push(bytes).map_err(BatchFault::Output)?;
             }
             if let Some(arranger) = &mut self.arranger {
-                arranger.chunk(run.job, &self.jobs[run.job].tag, which, &bytes).map_err(BatchFault::Output)?;
+                arranger.chunk(run.job, &self.jobs[run.job].tag, which, bytes).map_err(BatchFault::Output)?;
             }
+            bytes.clear();
         }
         Ok(())
     }

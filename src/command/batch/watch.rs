@@ -14,6 +14,9 @@ use crate::command::stream::Which;
 use crate::kernel::readiness::ready_now;
 use crate::kernel::{Enders, ObjectCore, Operation, Source, Task, Ticket, Waitable, Waker};
 
+/// How often an output is read that is passed on as it comes, before others get their turn: each read may give a mebibyte.
+const LIVE_READS: usize = 2;
+
 /// A running command, and what is new about it.
 pub struct Watched {
     child: Arc<Child>,
@@ -48,7 +51,13 @@ impl Watched {
             }
         }));
         let mut ticket = Ticket::default();
-        child.state.lock().waiters.enlist(&mut ticket, &waker, ());
+        {
+            let mut state = child.state.lock();
+            state.waiters.enlist(&mut ticket, &waker, ());
+            if live {
+                state.reads = LIVE_READS;
+            }
+        }
         let sources = child.sources(false);
         Watched { child, notice, ticket, sources, live, written: [Vec::new(), Vec::new()], over: None }
     }
@@ -66,12 +75,9 @@ impl Watched {
         let mut some = false;
         if self.live {
             for (which, written) in [Which::Stdout, Which::Stderr].into_iter().zip(&mut self.written) {
-                match state.stream(which).store.take() {
-                    Ok(bytes) if bytes.is_empty() => {}
-                    Ok(bytes) if written.is_empty() => *written = bytes,
-                    Ok(bytes) => written.extend_from_slice(&bytes),
+                if let Err(error) = state.stream(which).store.move_to(written) {
                     // Its result tells that its output was lost.
-                    Err(error) => state.spoil(error),
+                    state.spoil(error);
                 }
                 some |= !written.is_empty();
             }
