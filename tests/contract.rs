@@ -265,7 +265,7 @@ fn errors_cross_with_their_fields() {
         print(spawn_thread(|| sum(500)).join());
     "#;
     let wanted = "Mine 5 w 2 3\nThrown x x\nThrown [1, 2]\nx\nErrorArithmetic\nErrorArithmetic 12\n\
-                  ErrorArrayBounds\nErrorFunctionNotFound\ntrue\n500\n500\n";
+                  IndexError\nErrorFunctionNotFound\ntrue\n500\n500\n";
     assert_eq!(sim(text), wanted);
 }
 

@@ -395,3 +395,36 @@ fn a_callback_that_fails_is_told_and_harms_nobody() {
     let ran = run_in(Setup::Sim { seed: 0 }, text);
     assert_eq!((ran.out.as_str(), ran.status, ran.err.matches("error: Thrown: callback").count()), ("1\n", 1, 1));
 }
+
+/// Whatever the way, the first failure of a map is thrown for all of them.
+#[test]
+fn the_first_failure_of_a_map_is_thrown_for_all() {
+    for way in [
+        "for x in pool.map(bad, 0..9) { }",
+        "pool.map(bad, 0..9).to_array()",
+        "threads.map(bad, 0..9)",
+        "threads.map_async(bad, 0..9).result()",
+        "threads.starmap(bad, [[0], [1], [2]])",
+        "for x in threads.imap(bad, 0..9) { }",
+        "for x in threads.imap_unordered(bad, 0..9) { }",
+    ] {
+        let out = sim(&format!(
+            "let pool = ThreadPoolExecutor(3); let threads = ThreadPool(3);
+             let bad = |n| {{ sleep(0.1 * n); throw `bad ${{n}}` }};
+             try {{ {way}; }} catch (e) {{ print(e.value); }}"
+        ));
+        assert_eq!(out, "bad 0\n", "{way}");
+    }
+}
+
+#[test]
+fn failures_of_a_map_that_nobody_has_looked_at_are_told() {
+    let text = "let pool = ThreadPoolExecutor(1);
+        for x in pool.map(|n| { if n > 0 { throw `bad ${n}` } n }, 0..3) { print(x); break; }
+        sleep(1);
+        try { for x in pool.map(|n| { sleep(2); throw \"late\" }, [0], #{timeout: 1}) { } } catch (e) { print(e.kind); }
+        sleep(5);";
+    let ran = run_in(Setup::Sim { seed: 0 }, text);
+    assert_eq!((ran.status, ran.out.as_str()), (1, "0\nTimeoutError\n"), "{}", ran.err);
+    assert!(["bad 1", "late"].iter().all(|f| ran.err.contains(f)), "{}", ran.err);
+}

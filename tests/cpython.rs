@@ -258,6 +258,13 @@ attempt(lambda: p.submit(lambda: 1))
             let fs = [0.5, 0.1, 0.3].map(|n| p.submit(|n| { sleep(n); n }, n));
             for f in as_completed(fs) { print(f.result()); }
             attempt(|| { for f in as_completed([p.submit(|| sleep(0.2))], #{timeout: 0.01}) { } });
+            attempt(|| { try { p.map(|n| { throw `bad ${n}` }, 0..9).to_array() } catch (e) { throw e.value } });
+            let no = p.submit(|| { throw "no" }); let yes = p.submit(|| 1);
+            let one = ThreadPoolExecutor(1); one.submit(|| sleep(0.1)); let never = one.submit(|| 1); never.cancel();
+            let r = wait([yes, never, no], #{return_when: "first_error"}); attempt(|| r.done.contains(no));
+            let r = wait([yes, never], #{return_when: "first_error"}); attempt(|| r.done.len());
+            let r = wait([]); attempt(|| r.done.len()); let r = wait([], #{return_when: "first"}); attempt(|| r.done.len());
+            attempt(|| { try { no.result() } catch (e) { throw e.value } });
         "#,
         r#"
 p = ThreadPoolExecutor(3)
@@ -281,6 +288,15 @@ for f in as_completed(fs): print(f.result())
 def late():
     for f in as_completed([p.submit(sleep, 0.2)], timeout=0.01): pass
 attempt(late)
+def always(n): raise Exception(f"bad {n}")
+attempt(lambda: list(p.map(always, range(9))))
+def refuse(): raise Exception("no")
+no = p.submit(refuse); yes = p.submit(lambda: 1)
+one = ThreadPoolExecutor(1); one.submit(sleep, 0.1); never = one.submit(lambda: 1); never.cancel()
+r = cf.wait([yes, never, no], return_when=cf.FIRST_EXCEPTION); attempt(lambda: no in r.done)
+r = cf.wait([yes, never], return_when=cf.FIRST_EXCEPTION); attempt(lambda: len(r.done))
+r = cf.wait([]); attempt(lambda: len(r.done)); r = cf.wait([], return_when=cf.FIRST_COMPLETED); attempt(lambda: len(r.done))
+attempt(lambda: no.result())
 "#,
     ),
     (
@@ -330,7 +346,7 @@ attempt(lambda: threading.active_count()); attempt(lambda: threading.main_thread
             let later = || Timer(0.1, || raise_signal("USR1")).start();
             later.call(); attempt(|| sleep(20));
             on_signal("USR1", || seen.push(true));
-            later.call(); attempt(|| q.get(0.3)); attempt(|| seen.len());
+            later.call(); attempt(|| q.get(3)); attempt(|| seen.len());
             on_signal("USR1", || stop.set());
             later.call(); attempt(|| stop.wait());
             on_signal("USR1", || q.put(7));
@@ -353,7 +369,7 @@ attempt(lambda: raise_signal(USR1))
 later = lambda: threading.Timer(0.1, lambda: signal.pthread_kill(threading.main_thread().ident, USR1)).start()
 later(); attempt(lambda: sleep(20))
 on_signal(USR1, lambda: seen.append(True))
-later(); attempt(lambda: q.get(timeout=0.3)); attempt(lambda: len(seen))
+later(); attempt(lambda: q.get(timeout=3)); attempt(lambda: len(seen))
 on_signal(USR1, stop.set)
 later(); attempt(lambda: stop.wait())
 on_signal(USR1, lambda: q.put(7))

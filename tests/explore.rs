@@ -5,6 +5,8 @@
 mod futures;
 #[path = "explore/handlers.rs"]
 mod handlers;
+#[path = "explore/interrupts.rs"]
+mod interrupts;
 #[path = "explore/locks.rs"]
 mod locks;
 #[path = "explore/planted.rs"]

@@ -80,13 +80,17 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
                     && seen.stderr.matches("error: DeadlockError").count() == 1
                     && seen.stderr.matches("error: AbandonedLock").count() <= 4
             }
+            "release" => lines.last() == Some(&"the newest tag is v0.0.1"),
             "semaphore" => never_more_than_five(&lines),
             "signals" => shuts_down(&lines),
+            "subprocess" => lines.len() == 8 && lines[6] == "ended by TERM" && lines[7] == "42",
             "thread_basic" | "thread_object" => {
                 ["t1", "t2"].iter().all(|t| lines.contains(&&*format!("task {t}"))) && lines.len() == 8
             }
             "threadpool" => sorted(&lines) == ["hello: a", "hello: b", "hello: c"],
             "traffic_light" => lines.iter().filter(|l| l.contains('灯')).count() >= 44,
+            "wait_for_server" => lines == ["the server is up", "two tests passed", "the server is gone"],
+            "watch_log" => lines.last() == Some(&"it ended by TERM"),
             _ => return Err(format!("no promise is written down for {name}")),
         };
     if kept { Ok(()) } else { Err(format!("{name} breaks its promise: {}", seen.for_people())) }

@@ -73,8 +73,7 @@ fn a_handler_that_throws_leaves_the_with_blocks() {
         r#"on_signal("INT", || throw "stop");
 let lock = Lock();
 let t = spawn_thread(|| sleep(1000), #{daemon: true});
-print("ready");
-try { with lock { t.join(); } } catch (e) { print(`${e}, held: ${lock.locked()}`); }
+try { with lock { print("ready"); t.join(); } } catch (e) { print(`${e}, held: ${lock.locked()}`); }
 on_signal("INT", || { print(`in ${current_thread().name}`); });
 spawn_thread(|| { print("thread"); sleep(1000); }, #{daemon: true});
 let never = Event();

@@ -23,14 +23,17 @@ pub const READ: Wiring = Wiring { stdin: Wire::Inherit, stdout: Wire::Pipe, stde
 /// All three are pipes: for a command that is talked to.
 pub const PIPED: Wiring = Wiring { stdin: Wire::Pipe, stdout: Wire::Pipe, stderr: Wire::Pipe };
 
-/// Starts a command that has the terminal while it runs, if it may read from it.
+/// Starts a command that has the terminal while it runs, if it may read from it. While another one has it, there is
+/// nothing to read.
 ///
 /// # Errors
 /// As [`Child::start`].
 pub fn start_in_front(spec: &Spec, wiring: Wiring) -> Result<Arc<Child>, CommandFault> {
     let reads = spec.stages.first().is_some_and(|first| first.stdin == Input::Default) && wiring.stdin == Wire::Inherit;
+    let elsewhere = reads && !spec.pty && terminal::is_lent();
+    let wiring = if elsewhere { Wiring { stdin: Wire::Null, ..wiring } } else { wiring };
     let child = Child::start(spec, wiring)?;
-    if reads && !spec.pty && terminal::is_ours() {
+    if reads && !elsewhere && !spec.pty && terminal::is_ours() {
         child.take_to_front();
     }
     Ok(child)

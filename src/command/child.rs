@@ -360,12 +360,15 @@ impl Child {
     fn look_later(&self, pause: Duration, left: Duration) {
         let pause = if left.is_zero() { pause } else { pause.min(left) };
         let me = self.me.clone();
-        let alarm = alarm::after(pause, move || {
-            if let Some(child) = me.upgrade() {
-                child.look(pause, left.saturating_sub(pause));
-            }
-        });
-        let before = self.state.lock().next_look.replace(alarm);
+        let before = {
+            // Kept before it can ring: what it would put in its own place must not be taken out again here.
+            let mut state = self.state.lock();
+            state.next_look.replace(alarm::after(pause, move || {
+                if let Some(child) = me.upgrade() {
+                    child.look(pause, left.saturating_sub(pause));
+                }
+            }))
+        };
         drop(before);
     }
 

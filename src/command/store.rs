@@ -18,8 +18,8 @@ const MOST: usize = 1 << 20;
 /// How much is read back at once.
 const PIECE: usize = 256 << 10;
 
-/// The size of a block.
-const BLOCK: usize = 4 << 20;
+/// The sizes that the memory grows through.
+const SIZES: [usize; 4] = [64 << 10, MOST, 16 << 20, IN_MEMORY + 2 * MOST];
 
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,12 +37,7 @@ pub enum Got {
 pub struct Store {
     /// How much is kept in memory.
     cap: usize,
-    /// What came before `memory`, in blocks: one growing piece would be copied again and again.
-    blocks: Vec<Vec<u8>>,
-    in_blocks: usize,
     memory: Vec<u8>,
-    /// It is read by lines, so that it stays in one piece.
-    by_lines: bool,
     /// What came first, where it was too much for the memory.
     file: Option<File>,
     in_file: u64,
@@ -64,19 +59,7 @@ impl Default for Store {
 impl Store {
     /// An empty one that keeps so many bytes in memory.
     pub fn with_cap(cap: usize) -> Store {
-        Store {
-            cap,
-            blocks: Vec::new(),
-            in_blocks: 0,
-            memory: Vec::new(),
-            by_lines: false,
-            file: None,
-            in_file: 0,
-            taken: 0,
-            searched: 0,
-            step: 0,
-            is_wide: false,
-        }
+        Store { cap, memory: Vec::new(), file: None, in_file: 0, taken: 0, searched: 0, step: 0, is_wide: false }
     }
 
     /// What a file holds now.
@@ -95,7 +78,7 @@ impl Store {
 
     /// How many bytes it holds.
     pub fn len(&self) -> u64 {
-        self.in_file + (self.in_blocks + self.memory.len() - self.taken) as u64
+        self.in_file + (self.memory.len() - self.taken) as u64
     }
 
     /// True when it holds none.
@@ -113,12 +96,7 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         let room = self.step.clamp(LEAST, MOST);
-        if !self.by_lines && self.taken == 0 && self.memory.len() + room > self.memory.capacity().max(BLOCK) {
-            self.in_blocks += self.memory.len();
-            self.blocks.push(std::mem::take(&mut self.memory));
-            self.memory.reserve(BLOCK);
-        }
-        self.memory.reserve(room);
+        self.make_room(room);
         loop {
             return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
                 Ok(0) => Ok(Got::End),
@@ -157,8 +135,17 @@ impl Store {
         self.spill()
     }
 
+    /// Doubling would copy what is there again and again. Addresses cost nothing until they are written to.
+    fn make_room(&mut self, room: usize) {
+        let wanted = self.memory.len() + room;
+        if wanted > self.memory.capacity() {
+            let size = SIZES.into_iter().find(|size| *size >= wanted).unwrap_or(wanted);
+            self.memory.reserve_exact(size - self.memory.len());
+        }
+    }
+
     fn spill(&mut self) -> io::Result<()> {
-        let held = self.in_blocks + self.memory.len() - self.taken;
+        let held = self.memory.len() - self.taken;
         if held <= self.cap && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
@@ -166,18 +153,14 @@ impl Store {
     }
 
     fn move_to_file(&mut self) -> io::Result<()> {
-        let held = self.in_blocks + self.memory.len() - self.taken;
+        let held = self.memory.len() - self.taken;
         if self.file.is_none() {
             self.file = Some(nameless_file()?);
         }
         if let Some(file) = &mut self.file {
-            for block in self.blocks.drain(..) {
-                file.write_all(&block)?;
-            }
             file.write_all(&self.memory[self.taken..])?;
         }
         self.in_file += held as u64;
-        self.in_blocks = 0;
         self.memory.clear();
         self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
@@ -189,7 +172,7 @@ impl Store {
     /// # Errors
     /// Those of the file.
     pub fn move_to(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
-        if into.is_empty() && self.file.is_none() && self.blocks.is_empty() && self.taken == 0 {
+        if into.is_empty() && self.file.is_none() && self.taken == 0 {
             std::mem::swap(into, &mut self.memory);
             self.searched = 0;
         } else {
@@ -207,18 +190,12 @@ impl Store {
         let (taken, file) = (std::mem::take(&mut self.taken), self.file.take());
         self.searched = 0;
         let in_file = std::mem::take(&mut self.in_file);
-        let (blocks, in_blocks) = (std::mem::take(&mut self.blocks), std::mem::take(&mut self.in_blocks));
-        if file.is_none() && blocks.is_empty() {
-            return Ok(if taken == 0 { memory } else { memory[taken..].to_vec() });
-        }
-        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + in_blocks + memory.len());
-        if let Some(mut file) = file {
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut all)?;
-        }
-        for block in blocks {
-            all.extend_from_slice(&block);
-        }
+        let Some(mut file) = file else {
+            return Ok(if taken == 0 { fitted(memory) } else { memory[taken..].to_vec() });
+        };
+        let mut all = Vec::with_capacity(usize::try_from(in_file).unwrap_or(0) + memory.len());
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut all)?;
         all.extend_from_slice(&memory[taken..]);
         Ok(all)
     }
@@ -231,8 +208,7 @@ impl Store {
     /// # Errors
     /// Those of the file.
     pub fn take_line(&mut self, longest: usize, ended: bool) -> io::Result<Option<Vec<u8>>> {
-        self.by_lines = true;
-        if self.file.is_some() || !self.blocks.is_empty() {
+        if self.file.is_some() {
             self.memory = self.take()?;
         }
         Ok(self.line_in_memory(longest, ended))
@@ -274,8 +250,10 @@ impl Store {
                 at += wanted as u64;
             }
         }
-        let pieces = self.blocks.iter().map(Vec::as_slice).chain([&self.memory[self.taken..]]);
-        pieces.filter(|piece| !piece.is_empty()).try_for_each(put)
+        match &self.memory[self.taken..] {
+            [] => Ok(()),
+            rest => put(rest),
+        }
     }
 
     /// The last bytes, at most `most`, those in a file included.
@@ -285,8 +263,7 @@ impl Store {
     pub fn last(&self, most: usize) -> io::Result<Vec<u8>> {
         let in_memory = self.tail(most);
         let missing = self.in_file.min((most - in_memory.len()) as u64);
-        // Where there are blocks, the last of them has all that anybody asks for.
-        let Some(file) = self.file.as_ref().filter(|_| self.blocks.is_empty() && missing > 0) else {
+        let Some(file) = self.file.as_ref().filter(|_| missing > 0) else {
             return Ok(in_memory);
         };
         let mut last = vec![0; usize::try_from(missing).unwrap_or(0)];
@@ -298,10 +275,16 @@ impl Store {
     /// The last bytes, at most `most`, as far as they are in memory.
     pub fn tail(&self, most: usize) -> Vec<u8> {
         let rest = &self.memory[self.taken..];
-        let before = self.blocks.last().map_or(&[][..], Vec::as_slice);
-        let wanted = most.saturating_sub(rest.len());
-        [&before[before.len().saturating_sub(wanted)..], &rest[rest.len().saturating_sub(most)..]].concat()
+        rest[rest.len().saturating_sub(most)..].to_vec()
     }
+}
+
+/// Without the addresses that it does not need, where it is small enough to be moved.
+fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.len() < MOST {
+        bytes.shrink_to_fit();
+    }
+    bytes
 }
 
 fn nameless_file() -> io::Result<File> {

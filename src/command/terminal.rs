@@ -25,6 +25,12 @@ pub fn is_ours() -> bool {
     isatty(input) && tcgetpgrp(input).is_ok_and(|front| front == getpgrp()) && !LENT.load(Ordering::Acquire)
 }
 
+/// True when orch's input is a terminal that some command has borrowed. Another one that read from it would be stopped for
+/// that, with nobody to let it go on.
+pub fn is_lent() -> bool {
+    LENT.load(Ordering::Acquire) && isatty(stdin())
+}
+
 /// The terminal as long as it is lent.
 pub struct Foreground {
     /// How it was before.

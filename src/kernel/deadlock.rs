@@ -160,7 +160,8 @@ fn search(kernel: &Arc<Kernel>) -> Outcome {
     let frozen = Frozen::new(kernel);
     let graph = Graph::draw(kernel);
     let stuck = graph.stuck();
-    let Some(victim) = graph.victim(&stuck) else {
+    let victim = graph.victim(&stuck).or_else(|| if kernel.is_sim() { graph.sleeper(&stuck) } else { None });
+    let Some(victim) = victim else {
         return match graph.unsettled {
             true => Outcome::Unclear,
             false => Outcome::Nothing,
@@ -219,6 +220,7 @@ struct Graph {
     needs: Vec<usize>,
     alive: Vec<bool>,
     by_owner: Vec<bool>,
+    by_nobody: Vec<bool>,
     task_nodes: HashMap<TaskId, usize>,
     object_nodes: HashMap<ObjectId, usize>,
 }
@@ -246,6 +248,7 @@ impl Graph {
             needs: vec![1; tasks.len()],
             alive: waits.iter().map(Option::is_none).collect(),
             by_owner: vec![false; tasks.len()],
+            by_nobody: vec![false; tasks.len()],
             task_nodes: tasks.iter().enumerate().map(|(i, t)| (t.id(), i)).collect(),
             object_nodes: HashMap::new(),
             waits,
@@ -263,7 +266,7 @@ impl Graph {
 
     fn connect(&mut self, node: usize, target: &Arc<dyn Waitable>) {
         match target.enders() {
-            Enders::Nobody => {}
+            Enders::Nobody => self.by_nobody[node] = true,
             Enders::Somebody => self.alive[node] = true,
             Enders::Holders => self.connect_object(node, target.core()),
             // A node for each, since each has its own way to count.
@@ -293,6 +296,7 @@ impl Graph {
         self.needs.push(1);
         self.alive.push(false);
         self.by_owner.push(false);
+        self.by_nobody.push(false);
         self.edges.len() - 1
     }
 
@@ -390,6 +394,14 @@ impl Graph {
         let knot = reached(&self.edges, inside, stuck);
         let members = blamed.into_iter().filter(|&n| knot[n]);
         members.max_by_key(|&n| self.order(n))
+    }
+
+    /// The last that went to sleep without end, when nobody is left who could cancel it. In the simulated world that is a
+    /// mistake: no signal comes from outside, and a clock on which nothing is due stands still.
+    fn sleeper(&self, stuck: &[bool]) -> Option<usize> {
+        let sleepers = (0..self.tasks.len()).filter(|&n| self.by_nobody[n] && !self.tasks[n].is_daemon());
+        let all = stuck.iter().take(self.tasks.len()).all(|stuck| *stuck);
+        sleepers.filter(|_| all).max_by_key(|&n| self.order(n))
     }
 
     fn still_waiting(&self, stuck: &[bool]) -> bool {

@@ -253,6 +253,12 @@ pub fn enter() -> Result<(), Stop> {
     Ok(())
 }
 
+/// How often to look for a change before standing in line for it: never where nobody else runs meanwhile.
+#[inline]
+pub fn pauses() -> u32 {
+    if with_current(|task| task.kernel().is_sim()) { 0 } else { super::real::pauses() }
+}
+
 /// A place where the simulated world may let another task go on; nothing in the real one.
 #[inline]
 pub fn point() {
@@ -274,7 +280,8 @@ pub fn query() {
     });
 }
 
-/// Stops the current task for `time`; for ever with `None`.
+/// Stops the current task for `time`; for ever with `None`. That is until a signal or a cancellation comes: in the real
+/// world nobody's mistake, in the simulated one a deadlock once no task is left that could go on.
 ///
 /// # Errors
 /// [`Stop`], but never [`Stop::TimedOut`].

@@ -1,8 +1,8 @@
 //! The real world: the OS's clock, and threads that run in parallel.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::readiness::Source;
@@ -13,6 +13,18 @@ use super::threads;
 /// through the OS costs 5 µs or more on both sides; an answer that is on its way comes much sooner.
 const SPINS: u32 = 120;
 const SPINS_BEFORE_YIELD: u32 = 100;
+
+/// How often to look for a change before standing in line for it: what a short section of a script takes.
+const PAUSES: u32 = 200;
+
+/// [`PAUSES`], or none where only one thread runs at a time.
+pub(super) fn pauses() -> u32 {
+    static KNOWN: OnceLock<u32> = OnceLock::new();
+    *KNOWN.get_or_init(|| match std::thread::available_parallelism() {
+        Ok(one) if one.get() == 1 => 0,
+        _ => PAUSES,
+    })
+}
 
 /// See the module.
 pub struct RealWorld {

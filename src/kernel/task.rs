@@ -287,7 +287,9 @@ impl Task {
 
     /// Raises bits of [`alert`].
     pub(super) fn raise(&self, bits: u32) {
-        self.alerts.fetch_or(bits, Ordering::AcqRel);
+        if self.alerts.fetch_or(bits, Ordering::AcqRel) == 0 {
+            ALERTED.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// The raised bits of [`alert`]. One relaxed load.
@@ -297,7 +299,10 @@ impl Task {
 
     /// Lowers bits of [`alert`].
     pub fn clear_alert(&self, bits: u32) {
-        self.alerts.fetch_and(!bits, Ordering::AcqRel);
+        let before = self.alerts.fetch_and(!bits, Ordering::AcqRel);
+        if before != 0 && before & !bits == 0 {
+            ALERTED.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 
     /// Takes one pending cancellation.
@@ -306,7 +311,7 @@ impl Task {
         self.clear_alert(alert::CANCELLED);
         let taken = self.cancels.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1)).is_ok();
         if self.cancels.load(Ordering::Acquire) > 0 {
-            self.alerts.fetch_or(alert::CANCELLED, Ordering::AcqRel);
+            self.raise(alert::CANCELLED);
         }
         self.heard.fetch_add(u64::from(taken), Ordering::Relaxed);
         taken
@@ -336,7 +341,7 @@ impl Task {
                 return false;
             }
             *self.verdict.lock() = Some(report);
-            self.alerts.fetch_or(alert::DEADLOCKED, Ordering::AcqRel);
+            self.raise(alert::DEADLOCKED);
             self.kernel.detector().count_told();
         }
         self.wake();
@@ -392,6 +397,12 @@ impl Task {
     }
 }
 
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.clear_alert(u32::MAX);
+    }
+}
+
 impl std::fmt::Debug for Task {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Task(#{} {:?})", self.id.0, self.name())
@@ -440,8 +451,15 @@ pub fn with_current<R>(f: impl FnOnce(&Arc<Task>) -> R) -> R {
     })
 }
 
+/// How many tasks of the process have an alert raised: nearly always none, and then nobody needs to ask for its own.
+static ALERTED: AtomicUsize = AtomicUsize::new(0);
+
 /// The alerts of the current task; 0 where there is none. Cheap enough for every operation of a script.
+#[inline]
 pub fn current_alerts() -> u32 {
+    if ALERTED.load(Ordering::Relaxed) == 0 {
+        return 0;
+    }
     CURRENT.with(|c| c.borrow().as_ref().map_or(0, |t| t.alerts()))
 }
 

@@ -132,6 +132,19 @@ impl<T> WaitQueue<T> {
         Some(entry.tag)
     }
 
+    /// How many have been enlisted so far: who comes later has a place behind this one.
+    pub fn last_place(&self) -> u64 {
+        self.issued
+    }
+
+    /// Grants the first waiter if its place is not behind `last`.
+    pub fn grant_up_to(&mut self, last: u64) -> Option<T> {
+        if self.entries.front()?.number > last {
+            return None;
+        }
+        self.grant()
+    }
+
     /// Grants all waiters; returns how many.
     pub fn grant_all(&mut self) -> usize {
         let n = self.entries.len();

@@ -16,6 +16,7 @@ pub fn type_for_people(name: &str) -> String {
     let name = match name {
         "i64" => "int",
         "f64" => "float",
+        range if range.contains("::Range") => "range",
         "()" => return "()".into(),
         name => name.rsplit("::").next().unwrap_or(name),
     };

@@ -207,15 +207,24 @@ fn findings(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>) -> Arc<Fin
     if let Some((_, findings)) = KNOWN.lock().get(&key) {
         return findings.clone();
     }
-    let findings = Arc::new(search(ctx, definition, 0));
+    let findings = Arc::new(search(ctx, definition, &mut Vec::new()));
     KNOWN.lock().insert(key, (definition.clone(), findings.clone()));
     findings
 }
 
-/// Closures nest only as deep as their author wrote them.
+/// Closures and calls of methods nest only as deep as their author wrote them.
 const DEEPEST: usize = 20;
 
-fn search(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>, depth: usize) -> Findings {
+/// The name under which a method writes the value it is called on.
+const THIS: &str = "this";
+
+/// What a function writes; `through` are the functions that led here.
+fn search(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>, through: &mut Vec<usize>) -> Findings {
+    let key = Arc::as_ptr(definition) as usize;
+    if through.len() > DEEPEST || through.contains(&key) {
+        return Findings::new();
+    }
+    through.push(key);
     let mut found = Found::default();
     body_of(definition).walk(&mut |path: &[ASTNode]| {
         let around: Vec<usize> = path.iter().rev().skip(1).map(address).collect();
@@ -226,20 +235,56 @@ fn search(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>, depth: usize
         }
         true
     });
-    let Found { mut findings, locals, inner } = found;
-    if depth < DEEPEST {
-        for (name, around) in inner {
-            if let Some(definition) = self::definition(ctx, &name) {
-                // A closure in the closure captures under the same names.
-                let inside = search(ctx, &definition, depth + 1);
-                findings.extend(inside.into_iter().map(|f| Finding { around: around.clone(), ..f }));
-            }
+    let Found { mut findings, locals, inner, methods } = found;
+    for (name, around) in inner {
+        if let Some(definition) = self::definition(ctx, &name) {
+            // A closure in the closure captures under the same names, but for its own `this`.
+            let inside = search(ctx, &definition, through).into_iter().filter(|f| f.name != THIS);
+            findings.extend(inside.map(|f| Finding { around: around.clone(), ..f }));
         }
     }
-    findings.retain(|f| {
-        definition.params.iter().any(|p| *p == f.name) && !locals.iter().any(|local| local.is_written_by(f))
-    });
+    for call in methods {
+        for method in methods_named(ctx, &call.method, call.arguments) {
+            let written = search(ctx, &method, through).into_iter().filter(|f| f.name == THIS);
+            findings.extend(written.map(|f| call.finding(f.write)));
+        }
+    }
+    through.pop();
+    let known = |name: &str| name == THIS || definition.params.iter().any(|p| p == name);
+    findings.retain(|f| known(&f.name) && !locals.iter().any(|local| local.is_written_by(f)));
     findings
+}
+
+/// The script's functions that this call of a method may mean.
+fn methods_named(ctx: &NativeCallContext, name: &str, arguments: usize) -> Vec<Arc<ScriptFuncDef>> {
+    let all = ctx.iter_namespaces().flat_map(|module| module.iter_script_fn_info());
+    all.filter(|(_, _, n, count, _)| *n == name && *count == arguments).map(|(.., def)| def.clone()).collect()
+}
+
+/// A call of a method that a script may define, and there write to `this`.
+struct MethodCall {
+    root: String,
+    steps: Vec<Step>,
+    method: String,
+    arguments: usize,
+    position: Position,
+    around: Vec<usize>,
+}
+
+impl MethodCall {
+    /// What a write to `this` means for the variable the method is called on.
+    fn finding(&self, write: Write) -> Finding {
+        let mut steps = self.steps.clone();
+        let write = match write {
+            Write::Inside { steps: further, lists_only } => {
+                steps.extend(further);
+                Write::Inside { steps, lists_only }
+            }
+            Write::Whole if steps.pop().is_none() => Write::Whole,
+            Write::Whole => Write::Inside { steps, lists_only: false },
+        };
+        Finding { name: self.root.clone(), write, position: self.position, around: self.around.clone() }
+    }
 }
 
 fn address(node: &ASTNode) -> usize {
@@ -282,6 +327,7 @@ struct Found {
     locals: Vec<Own>,
     /// The closures made in it.
     inner: Vec<(String, Vec<usize>)>,
+    methods: Vec<MethodCall>,
 }
 
 impl Found {
@@ -319,7 +365,7 @@ impl Found {
 
     /// `target = …`
     fn note_assignment(&mut self, target: &Expr, around: Vec<usize>) {
-        let Way { root, mut steps, method: None } = way(target) else {
+        let Way { root, mut steps, method: None, .. } = way(target) else {
             return;
         };
         let write = match steps.pop() {
@@ -331,19 +377,22 @@ impl Found {
 
     /// `target.method(…)`
     fn note_method(&mut self, expression: &Expr, around: Vec<usize>) {
-        let Way { root, steps, method: Some(method) } = way(expression) else {
+        let Way { root, steps, method: Some((method, arguments)) } = way(expression) else {
             return;
         };
         let lists_only = CHANGING_LISTS.contains(&method);
         if lists_only || CHANGING.contains(&method) {
             self.note(root, Write::Inside { steps, lists_only }, around);
+        } else if let Some((root, position)) = variable(root) {
+            let (root, method) = (root.to_string(), method.to_string());
+            self.methods.push(MethodCall { root, steps, method, arguments, position, around });
         }
     }
 
     /// `function(target, …)`, which changes its first argument as the method does.
     fn note_call(&mut self, name: &str, args: &[Expr], around: Vec<usize>) {
         let lists_only = CHANGING_LISTS.contains(&name);
-        if let Some(root @ Expr::Variable(..)) = args.first()
+        if let Some(root) = args.first()
             && (lists_only || CHANGING.contains(&name))
         {
             self.note(root, Write::Inside { steps: Vec::new(), lists_only }, around);
@@ -351,9 +400,18 @@ impl Found {
     }
 
     fn note(&mut self, root: &Expr, write: Write, around: Vec<usize>) {
-        if let Expr::Variable(variable, _, position) = root {
-            self.findings.push(Finding { name: variable.1.to_string(), write, position: *position, around });
+        if let Some((name, position)) = variable(root) {
+            self.findings.push(Finding { name: name.to_string(), write, position, around });
         }
+    }
+}
+
+/// The name of a variable, `this` among them.
+fn variable(expression: &Expr) -> Option<(&str, Position)> {
+    match expression {
+        Expr::Variable(variable, _, position) => Some((&variable.1, *position)),
+        Expr::ThisPtr(position) => Some((THIS, *position)),
+        _ => None,
     }
 }
 
@@ -361,7 +419,8 @@ impl Found {
 struct Way<'a> {
     root: &'a Expr,
     steps: Vec<Step>,
-    method: Option<&'a str>,
+    /// Its name and how many arguments it is given.
+    method: Option<(&'a str, usize)>,
 }
 
 fn way(chain: &Expr) -> Way<'_> {
@@ -377,7 +436,7 @@ fn way(chain: &Expr) -> Way<'_> {
         match (by_dot, step) {
             (None, root) => way.root = root,
             (Some(true), Expr::MethodCall(call, _)) => {
-                way.method = Some(&call.name);
+                way.method = Some((&call.name, call.args.len()));
                 return way;
             }
             (Some(true), Expr::Property(property, _)) => way.steps.push(Step::Field(property.2.to_string())),

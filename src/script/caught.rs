@@ -1,11 +1,12 @@
 //! What a script sees of an error: one map, whatever the error was.
 //!
 //! `kind`, `message`, `line`, `source`; `stack` (the calls it came through) and `task` once it has crossed to another
-//! task. Errors of Rhai itself have Rhai's name as their kind, but for a call that fits no function: that is a
-//! `TypeError`, which says what does not fit.
+//! task. Errors of Rhai itself have Rhai's name as their kind, but for two that are named by the reference: a call that fits
+//! no function is a `TypeError`, which says what does not fit, and an index that is out of range an `IndexError`.
 
 use rhai::{Array, Dynamic, EvalAltResult, Map, Position};
 
+use super::arguments::type_for_people;
 use super::host::Host;
 use super::mismatch;
 use super::throw::Thrown;
@@ -95,9 +96,22 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
                 message = better;
             }
         }
-        EvalAltResult::ErrorArrayBounds(length, index, _) | EvalAltResult::ErrorStringBounds(length, index, _) => {
-            map.insert("length".into(), int(*length));
-            map.insert("index".into(), Dynamic::from(*index));
+        EvalAltResult::ErrorArrayBounds(length, index, _) => {
+            (kind, message) = ("IndexError".into(), out_of_range(&mut map, *index, "array", *length, "item"));
+        }
+        EvalAltResult::ErrorStringBounds(length, index, _) => {
+            (kind, message) = ("IndexError".into(), out_of_range(&mut map, *index, "string", *length, "character"));
+        }
+        EvalAltResult::ErrorBitFieldBounds(length, index, _) => {
+            (kind, message) = ("IndexError".into(), out_of_range(&mut map, *index, "int", *length, "bit"));
+        }
+        EvalAltResult::ErrorMismatchDataType(wanted, given, _) if !wanted.is_empty() && !given.is_empty() => {
+            message = format!("{} is needed here, not {}", type_for_people(wanted), type_for_people(given));
+        }
+        EvalAltResult::ErrorIndexingType(said, _) => {
+            if let Some((indexed, index)) = said.strip_suffix(']').and_then(|said| said.rsplit_once(" [")) {
+                message = format!("{} has no index that is {}", type_for_people(indexed), type_for_people(index));
+            }
         }
         EvalAltResult::ErrorStackOverflow(_) => {
             message = format!("Stack overflow: calls nest more than {} deep", super::engine::MAX_CALLS)
@@ -115,6 +129,14 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
     map.insert("kind".into(), kind.into());
     map.insert("message".into(), message.into());
     with_place(map, position, source)
+}
+
+/// What is said when there is no such place in something that has so many, and its fields.
+pub fn out_of_range(map: &mut Map, index: i64, of: &str, length: usize, part: &str) -> String {
+    map.insert("length".into(), int(length));
+    map.insert("index".into(), Dynamic::from(index));
+    let plural = if length == 1 { "" } else { "s" };
+    format!("index {index} is out of range: the {of} has {length} {part}{plural}")
 }
 
 fn int(number: usize) -> Dynamic {

@@ -4,14 +4,15 @@
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhai::packages::{
     BasicArrayPackage, BasicBlobPackage, BasicMapPackage, BasicMathPackage, BitFieldPackage, CorePackage, LogicPackage,
     MoreStringPackage, Package,
 };
-use rhai::{Dynamic, Engine, EvalContext, Module, Shared};
+use rhai::{Dynamic, Engine, EvalContext, Module, Shared, Token};
 
-use super::handler::Token;
+use super::handler;
 use super::throw::Ending;
 use super::{api, command, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
@@ -44,11 +45,6 @@ pub fn assemble() -> Engine {
     engine.set_module_resolver(modules::Resolver::default());
     statements::register(&mut engine);
     handles::name_types(&mut engine);
-    engine.register_type_with_name::<iterate::Stream>("Iterator");
-    engine.register_type_with_name::<local::Local>("Local");
-    engine.register_type_with_name::<command::Command>("Command");
-    engine.register_type_with_name::<command::Completed>("Completed");
-    engine.register_type_with_name::<api::pool::Request>("Request");
     engine.register_global_module(vocabulary());
     engine
 }
@@ -60,6 +56,11 @@ fn vocabulary() -> Shared<Module> {
         let mut module = Module::new();
         module.set_id("orch");
         handles::register(&mut module);
+        module.set_custom_type::<iterate::Stream>("Iterator");
+        module.set_custom_type::<command::Command>("Command");
+        module.set_custom_type::<command::Completed>("Completed");
+        module.set_custom_type::<local::Local>("Local");
+        module.set_custom_type::<api::pool::Request>("Request");
         iterate::register(&mut module);
         api::register(&mut module);
         module.into()
@@ -88,9 +89,22 @@ fn register_packages(engine: &mut Engine) {
 fn resolve_handles(engine: &mut Engine) {
     #[expect(deprecated, reason = "Rhai marks it as volatile; the version is pinned")]
     engine.on_var(|name, index, context| Ok(captured_handle(name, index, &context)));
+    #[expect(deprecated, reason = "Rhai marks it as volatile; the version is pinned")]
+    engine.on_parse_token(|token, _, _| {
+        if matches!(token, Token::Pipe | Token::Or) {
+            CLOSURES.store(true, Ordering::Relaxed);
+        }
+        token
+    });
 }
 
+/// Some script of this process has the bar that a closure begins with: only closures put variables into shared cells.
+static CLOSURES: AtomicBool = AtomicBool::new(false);
+
 fn captured_handle(name: &str, index: usize, context: &EvalContext) -> Option<Dynamic> {
+    if !CLOSURES.load(Ordering::Relaxed) {
+        return None;
+    }
     let scope = context.scope();
     // Offsets count from the end, and so does the iterator.
     let value = match index.checked_sub(1) {
@@ -117,7 +131,7 @@ fn look_up() -> Option<Dynamic> {
         && let Err(error) = task.kernel().handling().run(&task)
     {
         task.kernel().handling().hold(&task, error.clone());
-        return Some(Dynamic::from(Token(error)));
+        return Some(Dynamic::from(handler::Token(error)));
     }
     if task.alerts() & alert::STOPPING == 0 || patience_left(&task) {
         return None;

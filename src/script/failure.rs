@@ -1,6 +1,6 @@
 //! An error that ended a task, kept for whoever asks.
 //!
-//! Invariant: it is told exactly once, to the one who asks first (`join`, `result`, `exception`, a callback) or, when it
+//! Invariant: it is told exactly once, to the one who asks first (`join`, `result`, `exception`, a callback; of the jobs of one `map`, the first for all) or, when it
 //! is dropped or the program ends and nobody has asked, to the person at the terminal; then the program's status says so.
 
 use std::sync::Arc;
@@ -54,6 +54,11 @@ impl Failure {
         let mut map = self.map.clone();
         map.values_mut().for_each(|field: &mut Dynamic| make_content_over(field, &Holder::current()));
         map
+    }
+
+    /// Nobody needs to be told of it: it is one of many whose first was thrown.
+    pub fn count_as_seen(&self) {
+        self.asked.store(true, Ordering::Release);
     }
 
     /// The error, to throw again at `position`.

@@ -49,17 +49,13 @@ macro_rules! handles {
             }
         })*
 
-        /// Registers what all types can do: printing, equality.
+        /// Registers what all types can do: printing, equality; and what they are called.
         pub fn register(module: &mut Module) {
-            $(module.set_native_fn("to_string", |h: &mut $name| Ok(show(&***h)));
+            $(module.set_custom_type::<$name>($shown);
+            module.set_native_fn("to_string", |h: &mut $name| Ok(show(&***h)));
             module.set_native_fn("to_debug", |h: &mut $name| Ok(show(&***h)));
             module.set_native_fn("==", |a: $name, b: $name| Ok(a.0.same(&b.0)));
             module.set_native_fn("!=", |a: $name, b: $name| Ok(!a.0.same(&b.0)));)*
-        }
-
-        /// Tells an engine what the types are called.
-        pub fn name_types(engine: &mut Engine) {
-            $(engine.register_type_with_name::<$name>($shown);)*
         }
 
         fn table() -> &'static HashMap<TypeId, MakeOver> {
@@ -115,6 +111,14 @@ handles! {
     Child(crate::command::child::Child) = "Child",
     /// A `TaskGroup`.
     TaskGroup(exec::Group<Done>) = "TaskGroup",
+}
+
+/// Tells an engine what the types are called that are used most. Rhai looks a type's name up in each call of a method, by
+/// text, in the engine's own list first: so that is kept short, and the others stand in the list of the vocabulary.
+pub fn name_types(engine: &mut Engine) {
+    engine.register_type_with_name::<Lock>("Lock");
+    engine.register_type_with_name::<Queue>("Queue");
+    engine.register_type_with_name::<Value>("Value");
 }
 
 /// True when the value is a handle.

@@ -175,12 +175,26 @@ pub fn stream_in_order(
             match place.call(|ctx| chunk_result(ctx, &future, left)) {
                 Ok(values) => ready.extend(values),
                 Err(error) => {
-                    drop(Open(std::mem::take(&mut open.0)));
+                    let rest = Open(std::mem::take(&mut open.0));
+                    if future.is_over() {
+                        count_as_seen(&rest.0);
+                    }
                     return Some(Err(error));
                 }
             }
         }
     }))
+}
+
+/// One of them has failed and that was thrown, for all of them: nobody is told of the failures that come after it.
+fn count_as_seen<'a>(rest: impl IntoIterator<Item = &'a JobFuture>) {
+    for future in rest {
+        future.when_over(|future| {
+            if let Ok(Some(Done::Failed(failure))) = future.look(|done| done.cloned()) {
+                failure.count_as_seen();
+            }
+        });
+    }
 }
 
 fn chunk_result(ctx: &NativeCallContext, future: &JobFuture, left: Option<Duration>) -> Outcome<Array> {
@@ -208,6 +222,9 @@ pub fn gather(ctx: &NativeCallContext, pool: &JobPool, mapping: Mapping, calls: 
                 Ok(chunks.into_iter().flatten().collect())
             })
         });
+        if results.is_err() {
+            count_as_seen(all.iter());
+        }
         result.finish(run_in(&host, || conclude(results.map(Dynamic::from), result.core(), None)));
     };
     if parts.is_empty() {
@@ -279,7 +296,11 @@ pub fn stream_ahead(
                 let Some(future) = next_over(ctx, &mut open, in_order)? else {
                     return Ok(None);
                 };
-                chunk_result(ctx, &future, None).map(Some)
+                let result = chunk_result(ctx, &future, None);
+                if result.is_err() && future.is_over() {
+                    count_as_seen(&open.0);
+                }
+                result.map(Some)
             });
             match step {
                 Ok(Some(values)) => ready.extend(values),

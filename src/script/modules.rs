@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use rhai::{Engine, EvalAltResult, GlobalRuntimeState, Module, ModuleResolver, Position, Scope, Shared};
 
 use super::host::host;
+use super::report;
 use super::source::Source;
 use super::throw::{Outcome, Problem};
 use crate::kernel::object::held_outside;
@@ -105,7 +106,7 @@ fn compile(
     };
     let mut ast = engine.compile(source.rewritten()).map_err(|error| {
         let place = error.position();
-        in_module(Problem::at(Some(&name), place, "ErrorParsing", error.err_type().to_string()).thrown())
+        in_module(Problem::at(Some(&name), place, "ErrorParsing", report::complaint(&source, &error).message).thrown())
     })?;
     ast.set_source(&name);
     host().add_functions(&ast);

@@ -1,9 +1,9 @@
 //! How an error looks to the person at the terminal: what, where in the script, through which calls.
 
-use rhai::{Array, Dynamic, Map, ParseError};
+use rhai::{Array, Dynamic, Map, ParseError, ParseErrorType};
 
 use super::host::Host;
-use super::source::Source;
+use super::source::{EACH, Source};
 
 /// The exit status of a program that nobody saved from this error: 3 for a deadlock, 128 + n for a signal, else 1.
 pub fn status_of(map: &Map) -> i32 {
@@ -40,10 +40,72 @@ pub fn uncaught(host: &Host, map: &Map) -> String {
 pub fn unparsed(host: &Host, name: &str, error: &ParseError) -> String {
     let position = error.position();
     let (line, column) = (position.line().unwrap_or(0), position.position().unwrap_or(0));
+    let Some(source) = host.source(name) else {
+        return format!("error: {}\n{}", error.err_type(), excerpt(host, name, line, column, ""));
+    };
     // Only the end of a script is blank for the parser.
-    let at_end = host.source(name).is_some_and(|s| s.line(line).is_none_or(|code| code.trim().is_empty()));
+    let at_end = source.line(line).is_none_or(|code| code.trim().is_empty());
     let note = if at_end { ", the end of the script" } else { "" };
-    format!("error: {}\n{}", error.err_type(), excerpt(host, name, line, column, note))
+    let Complaint { message, culprit } = complaint(&source, error);
+    let column = source.original_column(line, column.max(1));
+    // A name that was moved is shown where its author wrote it.
+    let column = culprit.and_then(|word| before(&source, line, column, &word)).unwrap_or(column);
+    format!("error: {message}\n{}", excerpt_at(host, name, line, column, note))
+}
+
+/// What the parser does not like, in words that know nothing of the rewrite.
+pub struct Complaint {
+    /// The sentence.
+    pub message: String,
+    /// The word that it is about.
+    culprit: Option<String>,
+}
+
+/// Words that orch makes keywords, which the parser only finds to be no name.
+const KEYWORDS: [&str; 2] = ["with", "try"];
+
+/// What the parser does not like about a source.
+pub fn complaint(source: &Source, error: &ParseError) -> Complaint {
+    let (line, column) = (error.position().line().unwrap_or(0), error.position().position().unwrap_or(0));
+    let error = error.err_type();
+    let word = word_at(source.rewritten().lines().nth(line.saturating_sub(1)).unwrap_or(""), column);
+    let plain = Complaint { message: error.to_string(), culprit: None };
+    match error {
+        ParseErrorType::Reserved(word) => Complaint { culprit: Some(word.clone()), ..plain },
+        ParseErrorType::VariableExpected
+        | ParseErrorType::FnMissingName
+        | ParseErrorType::FnMissingParams(_)
+        | ParseErrorType::PropertyExpected
+        | ParseErrorType::MissingToken(..)
+            if KEYWORDS.contains(&word) && !may_start_here(error) =>
+        {
+            Complaint { message: format!("'{word}' is a reserved keyword"), culprit: Some(word.to_string()) }
+        }
+        ParseErrorType::MissingToken(_, what) if what.contains(EACH) => {
+            Complaint { message: "Expecting '{' to start the block of this 'for'".into(), ..plain }
+        }
+        ParseErrorType::MissingToken(token, _) if token == "{" && word == "as" => {
+            Complaint { message: "Expecting one name and then '{' after 'as'".into(), ..plain }
+        }
+        _ => plain,
+    }
+}
+
+/// True where a statement could begin, if the one before had ended.
+fn may_start_here(error: &ParseErrorType) -> bool {
+    matches!(error, ParseErrorType::MissingToken(token, _) if token != ")")
+}
+
+/// The word that begins at a column, counted from 1.
+fn word_at(line: &str, column: usize) -> &str {
+    let rest = line.char_indices().nth(column.saturating_sub(1)).map_or("", |(at, _)| &line[at..]);
+    rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or("")
+}
+
+/// The column at which `word` last begins up to `column`.
+fn before(source: &Source, line: usize, column: usize, word: &str) -> Option<usize> {
+    let line = source.line(line)?;
+    (1..=column).rev().find(|&at| word_at(line, at) == word)
 }
 
 fn in_task(map: &Map) -> String {
@@ -54,12 +116,17 @@ fn in_task(map: &Map) -> String {
 }
 
 fn excerpt(host: &Host, name: &str, line: usize, column: usize, note: &str) -> String {
+    let column = host.source(name).map_or(column, |s| s.original_column(line, column.max(1)));
+    excerpt_at(host, name, line, column, note)
+}
+
+/// The line with a caret at a column of the original.
+fn excerpt_at(host: &Host, name: &str, line: usize, column: usize, note: &str) -> String {
     let shown_name = if name.is_empty() { "script" } else { name };
     if line == 0 {
         return if note.is_empty() { String::new() } else { format!("  --> {shown_name}{note}\n") };
     }
     let source = host.source(name);
-    let column = source.as_ref().map_or(column, |s| s.original_column(line, column.max(1)));
     let mut text = format!("  --> {shown_name}:{line}:{column}{note}\n");
     if let Some(code) = source.as_deref().and_then(|s: &Source| s.line(line)).filter(|code| !code.trim().is_empty()) {
         let margin = " ".repeat(line.to_string().len());

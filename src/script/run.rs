@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Position, Scope};
+use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
 
-use super::caught::crossing_map;
+use super::caught::{crossing_map, innermost_mut};
 use super::handler::{Raised, settled};
 use super::host::{Host, run_in};
 use super::report;
 use super::source::Source;
 use super::tasks::is_aftermath;
-use super::throw::{Ending, Thrown};
+use super::throw::{Ending, Thrown, interruption};
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Role, Stop, current};
 
@@ -119,7 +119,7 @@ fn failed(host: &Host, ast: &AST, error: Thrown) -> Option<i32> {
         Some(Ending::Exit(status)) => return Some(status),
         Some(Ending::Over) => return Some(host.status()),
         Some(Ending::Interrupted(signal)) => {
-            host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+            tell_interrupted(host, ast, error, signal);
             return None;
         }
         Some(Ending::Cancelled) | None => {}
@@ -128,11 +128,20 @@ fn failed(host: &Host, ast: &AST, error: Thrown) -> Option<i32> {
     if is_aftermath(&error)
         && let Some(signal) = current().take_interrupt()
     {
-        host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+        tell_interrupted(host, ast, error, signal);
         return None;
     }
     let map = crossing_map(host, error, ast.source());
     host.note_status(report::status_of(&map));
     host.say(&report::uncaught(host, &map));
     None
+}
+
+/// A signal ended the main script where this error was thrown: says so in the same words as a call that heard it.
+fn tell_interrupted(host: &Host, ast: &AST, mut error: Thrown, signal: u32) {
+    let inner = innermost_mut(&mut error);
+    *inner = EvalAltResult::ErrorRuntime(interruption(signal).into(), inner.position());
+    let map = crossing_map(host, error, ast.source());
+    host.note_status(report::status_of(&map));
+    host.say(&report::uncaught(host, &map));
 }

@@ -94,6 +94,12 @@ impl Problem {
         self
     }
 
+    /// More fields, which take the place of those that are there.
+    pub fn with_all(mut self, fields: Map) -> Problem {
+        self.map.extend(fields);
+        self
+    }
+
     /// As an error of Rhai's.
     pub fn thrown(self) -> Thrown {
         EvalAltResult::ErrorRuntime(self.map.into(), self.position).into()
@@ -132,11 +138,7 @@ impl IntoThrown for Stop {
                 let message = format!("this thread was cancelled in {}()", ctx.fn_name());
                 Problem::new(ctx, "Cancelled", message).with("what", "thread")
             }
-            Stop::Interrupted(signal) => {
-                let signal = i32::try_from(signal).ok().and_then(Signal::numbered);
-                let name = signal.map_or("a signal", |signal| signal.name);
-                Problem::new(ctx, "Interrupted", format!("interrupted by {name}")).with("signal", name)
-            }
+            Stop::Interrupted(signal) => Problem::new(ctx, "Interrupted", "").with_all(interruption(signal)),
             Stop::Handler(error) => return Raised::of_stop(&error).thrown(ctx.call_position()),
             Stop::Deadlock(report) => deadlock(ctx, &report),
         };
@@ -144,8 +146,22 @@ impl IntoThrown for Stop {
     }
 }
 
+/// What is said of a signal, without its place.
+pub fn interruption(signal: u32) -> Map {
+    let signal = i32::try_from(signal).ok().and_then(Signal::numbered);
+    let name = signal.map_or("a signal", |signal| signal.name);
+    Map::from([
+        ("kind".into(), "Interrupted".into()),
+        ("message".into(), format!("interrupted by {name}").into()),
+        ("signal".into(), name.into()),
+    ])
+}
+
 fn deadlock(ctx: &NativeCallContext, report: &Arc<Report>) -> Problem {
-    let text = with_host(|host| report.text(|site| host.kernel().place(site)));
+    let mut text = with_host(|host| report.text(|site| host.kernel().place(site)));
+    if report.tasks.first().is_some_and(|told| told.verb == "sleep") {
+        text.push_str("\nin simulated time no signal comes from outside; on the real clock it waits for one");
+    }
     let tasks: rhai::Array = report.tasks.iter().map(describe_stuck).collect();
     Problem::new(ctx, "DeadlockError", text).with("tasks", tasks)
 }

@@ -6,6 +6,7 @@
 //! could ever give it back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,8 +22,11 @@ use crate::kernel::{
 pub struct Condition {
     core: Arc<ObjectCore>,
     lock: Handle<Lock>,
-    waiters: Mutex<WaitQueue>,
+    waiters: Mutex<WaitQueue<Notified>>,
 }
+
+/// Who stood in line when a waiter was notified: up to this place. Set under the lock of the queue.
+type Notified = Arc<AtomicU64>;
 
 impl Condition {
     /// A condition over `lock`.
@@ -44,7 +48,7 @@ impl Condition {
     pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<bool, Fault> {
         let task = current();
         self.lock().must_own(task.id())?;
-        let mut op = WaitNotified { condition: self.clone(), ticket: Ticket::default() };
+        let mut op = WaitNotified { condition: self.clone(), ticket: Ticket::default(), notified: Arc::default() };
         // Enlisted before the lock is free.
         let _pending = op.poll(&Waker::Task(task.clone()));
         let depth = self.lock().release_fully(&task);
@@ -85,8 +89,9 @@ impl Condition {
         door::point();
         self.must_be_held()?;
         let mut waiters = self.waiters.lock();
+        let last = waiters.last_place();
         for _ in 0..n.min(waiters.len()) {
-            waiters.grant();
+            notify_one(&mut waiters, last);
         }
         Ok(())
     }
@@ -97,6 +102,13 @@ impl Condition {
     /// As [`Condition::notify`].
     pub fn notify_all(&self) -> Result<(), Fault> {
         self.notify(usize::MAX)
+    }
+}
+
+/// Lets the first go on of those who stood in line when it was notified.
+fn notify_one(waiters: &mut WaitQueue<Notified>, last: u64) {
+    if let Some(notified) = waiters.grant_up_to(last) {
+        notified.store(last, Ordering::Relaxed);
     }
 }
 
@@ -114,6 +126,7 @@ impl Waitable for Condition {
 struct WaitNotified {
     condition: Arc<Condition>,
     ticket: Ticket,
+    notified: Notified,
 }
 
 impl Operation for WaitNotified {
@@ -124,15 +137,15 @@ impl Operation for WaitNotified {
         if waiters.granted(&self.ticket) {
             return Poll::Ready(());
         }
-        waiters.enlist(&mut self.ticket, waker, ());
+        waiters.enlist(&mut self.ticket, waker, self.notified.clone());
         Poll::Pending
     }
 
-    /// A notification that this one got and cannot use goes to the next.
+    /// A notification that this one got and cannot use goes to the next who was there when it came.
     fn abandon(&mut self) {
         let mut waiters = self.condition.waiters.lock();
         if self.ticket.is_enlisted() && !waiters.remove(&mut self.ticket) {
-            waiters.grant();
+            notify_one(&mut waiters, self.notified.load(Ordering::Relaxed));
         }
     }
 

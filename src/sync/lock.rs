@@ -69,7 +69,7 @@ impl Lock {
     /// [`Fault::Stopped`]; [`Fault::Abandoned`], and then the caller owns it all the same.
     pub fn acquire(self: &Arc<Self>, limit: Option<Duration>) -> Result<(), Fault> {
         door::enter()?;
-        if with_current(|task| self.take_free(task) || self.take_again(task)) {
+        if with_current(|task| self.take_free(task) || self.take_again(task) || self.take_soon(task)) {
             return self.taken();
         }
         block(&mut Acquire::new(self), limit)?
@@ -175,6 +175,22 @@ impl Lock {
             self.note(task);
         }
         taken
+    }
+
+    /// Looks a moment whether its owner, on another processor, gives it back: to stand in line costs both of them more.
+    /// Not when somebody stands there already, who would be overtaken.
+    fn take_soon(&self, task: &Task) -> bool {
+        for _ in 0..door::pauses() {
+            let word = self.word.load(Ordering::Relaxed);
+            if word == 0 && self.take_free(task) {
+                return true;
+            }
+            if word & CONTENDED != 0 {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        false
     }
 
     fn take_again(&self, task: &Task) -> bool {

@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering as Compared;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -90,9 +90,9 @@ impl Side {
         self.priority.store(waiters.front_has_priority(), Ordering::SeqCst);
     }
 
-    /// After something changed on the other side.
+    /// After something changed on the other side. What changed is `word`, sequentially consistent as `count` is: either
+    /// this sees the waiter, or the waiter, who looks at `word` once more when it is counted, sees the change.
     fn nudge(&self) {
-        fence(Ordering::SeqCst);
         if self.count.load(Ordering::SeqCst) > 0 {
             self.waiters.lock().nudge();
         }
@@ -115,7 +115,6 @@ impl Side {
         if newcomer {
             waiters.enlist(ticket, waker, ());
             self.note(&waiters);
-            fence(Ordering::SeqCst);
         }
         let stands_behind = waiters.front_has_priority() && !waiters.is_front(ticket);
         match if stands_behind { None } else { attempt() } {

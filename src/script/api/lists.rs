@@ -8,11 +8,12 @@ use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, Module, Nativ
 
 use crate::kernel::{Holder, Waitable};
 use crate::script::arguments::list;
+use crate::script::caught::out_of_range;
 use crate::script::function::Callable;
 use crate::script::handles::{SharedList as ListHandle, SharedMap as MapHandle};
 use crate::script::parcel::Parcel;
 use crate::script::shared::{List, Table, method};
-use crate::script::throw::{CallbackError, Outcome, call, throw};
+use crate::script::throw::{CallbackError, Outcome, Problem, call};
 use crate::sync::Cell;
 
 /// The index in an array of `len` items; negative ones count from the end.
@@ -23,7 +24,11 @@ fn place(ctx: &NativeCallContext, index: i64, len: usize) -> Outcome<usize> {
     };
     match at.filter(|at| *at < len) {
         Some(at) => Ok(at),
-        None => throw(ctx, "IndexError", format!("index {index} is out of range: the list has {len} items")),
+        None => {
+            let mut fields = Map::new();
+            let message = out_of_range(&mut fields, index, "list", len, "item");
+            Err(Problem::new(ctx, "IndexError", message).with_all(fields).thrown())
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::kernel::{Holder, Waitable};
 use crate::script::arguments::{count, seconds};
 use crate::script::handles::Queue as QueueHandle;
 use crate::script::iterate::Place;
-use crate::script::parcel::Parcel;
+use crate::script::parcel::{Parcel, is_plain};
 use crate::script::throw::{Outcome, call, call_within};
 use crate::sync::{Fault, Order, Queue};
 
@@ -23,6 +23,9 @@ fn make_unbounded(kind: &'static str, order: Order<Parcel>) -> QueueHandle {
 }
 
 fn pack(ctx: &NativeCallContext, queue: &QueueHandle, item: Dynamic) -> Outcome<Parcel> {
+    if !item.is_shared() && is_plain(&item) {
+        return Ok(Parcel::plain(item));
+    }
     Parcel::pack(ctx, item, &Holder::Object(queue.core().clone()))
 }
 

@@ -24,10 +24,11 @@ pub fn register(module: &mut Module) {
 
 #[export_module]
 pub mod functions {
-    /// Stops this thread for `secs` seconds; for ever with `()`.
+    /// Stops this thread for `secs` seconds; with `()` until a signal or a cancellation comes. In simulated time no signal
+    /// comes from outside: there `sleep(())` is a deadlock once no other thread is left that could go on.
     ///
     /// # Errors
-    /// `Cancelled`, `Interrupted`; `ValueError` for a negative time.
+    /// `Cancelled`, `Interrupted`; `DeadlockError`, under `--sim` only; `ValueError` for a negative time.
     ///
     /// ```rhai
     /// sleep(0.01);
