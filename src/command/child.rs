@@ -67,7 +67,7 @@ pub(super) struct State {
     next_look: Option<Alarm>,
     note: Option<String>,
     /// What went wrong with the output that was captured.
-    broken: Option<io::Error>,
+    pub(super) broken: Option<io::Error>,
     pub(super) done: Option<Arc<Completed>>,
     foreground: Option<Foreground>,
     was_in_front: bool,
@@ -556,11 +556,6 @@ impl State {
             Which::Stdout => &mut self.out,
             Which::Stderr => &mut self.err,
         }
-    }
-
-    /// Its output cannot be kept.
-    pub(super) fn spoil(&mut self, error: io::Error) {
-        self.broken = Some(error);
     }
 
     pub(super) fn all_ended(&self) -> bool {

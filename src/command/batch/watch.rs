@@ -77,7 +77,7 @@ impl Watched {
             for (which, written) in [Which::Stdout, Which::Stderr].into_iter().zip(&mut self.written) {
                 if let Err(error) = state.stream(which).store.move_to(written) {
                     // Its result tells that its output was lost.
-                    state.spoil(error);
+                    state.broken = Some(error);
                 }
                 some |= !written.is_empty();
             }
