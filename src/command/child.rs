@@ -67,11 +67,13 @@ pub(super) struct State {
     next_look: Option<Alarm>,
     note: Option<String>,
     /// What went wrong with the output that was captured.
-    broken: Option<io::Error>,
+    pub(super) broken: Option<io::Error>,
     pub(super) done: Option<Arc<Completed>>,
     foreground: Option<Foreground>,
     was_in_front: bool,
     pub(super) waiters: WaitQueue,
+    /// How much is read of each output before others get their turn.
+    pub(super) reads: usize,
 }
 
 pub(super) enum Runs {
@@ -141,6 +143,7 @@ impl Child {
                 foreground: None,
                 was_in_front: false,
                 waiters: WaitQueue::default(),
+                reads: READS,
             }),
         });
         kernel.events().emit(|| Event::ChildStarted { task: task.id(), object: child.core.id(), pid: child.pid() });
@@ -179,6 +182,13 @@ impl Child {
     /// True when the script itself ended it, or sent it a signal.
     pub fn ended_by_request(&self) -> bool {
         self.state.lock().by_request
+    }
+
+    /// Keeps so many bytes of each output in memory, and the rest in a file.
+    pub fn keep_in_memory(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.out.store.set_cap(bytes);
+        state.err.store.set_cap(bytes);
     }
 
     /// Gives it the terminal until it ends, where orch has one to give.
@@ -386,7 +396,7 @@ impl Child {
         }
         let mut news = self.reap(state);
         for which in [Which::Stdout, Which::Stderr] {
-            let reads = if line == Some(which) { 1 } else { READS };
+            let reads = if line == Some(which) { 1 } else { state.reads };
             match state.stream(which).drain(reads) {
                 Ok(some) => news |= some,
                 Err(error) => {
