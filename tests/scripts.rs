@@ -60,6 +60,8 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
     let kept = quiet
         && seen.status == if deadlock { 3 } else { 0 }
         && match name {
+            "build_targets" => lines[0] == "parser: built" && lines[3] == "tests: not started",
+            "convert_folder" => lines[2..] == ["I AM ONE", "I AM THREE", "I AM TWO"],
             "daemon" => lines.last() == Some(&"end") && !lines.contains(&"3s"),
             "daemon_join" => lines == ["task t1", "5s", "3s", "1s", "end"],
             "futures_as_completed" => numbers(&lines) == [1, 2, 4, 4],
