@@ -5,10 +5,10 @@ use std::io::{self, IsTerminal, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::doc::write_out;
 use super::map_args::{MapOptions, Origin, Source};
+use super::run::clear_up;
 use super::terminal::Terminal;
 use crate::command::batch::arrange::{Order, Sink};
 use crate::command::batch::combine::{Combinations, List};
@@ -17,7 +17,6 @@ use crate::command::batch::retry::Retries;
 use crate::command::batch::run;
 use crate::command::batch::settings::{BatchFault, Settings};
 use crate::command::batch::template::Template;
-use crate::command::running::end_everything;
 use crate::command::signal::signal_name;
 use crate::command::stream::Which;
 use crate::kernel::{Kernel, Role, Setup, Stop};
@@ -27,9 +26,6 @@ use crate::signals::Rules;
 
 /// The exit status for what is no failure of a job, as GNU parallel has it.
 const OTHER_ERROR: i32 = 255;
-
-/// How long commands may take to end when orch is asked to.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the command for all arguments.
 pub fn run(options: &MapOptions) -> i32 {
@@ -46,6 +42,7 @@ pub fn run(options: &MapOptions) -> i32 {
     }
     let kernel = Kernel::new(Setup::Real);
     let terminal = Arc::new(Terminal::default());
+    let speaker = terminal.clone();
     let rules = Rules::new(&kernel);
     let (dumped, shown) = (Arc::downgrade(&kernel), terminal.clone());
     let main = kernel.new_task("main", Role::Main, false);
@@ -59,7 +56,7 @@ pub fn run(options: &MapOptions) -> i32 {
         return OTHER_ERROR;
     }
     let status = kernel.wait_exit(None).unwrap_or(OTHER_ERROR);
-    end_everything(if kernel.is_urgent() { Duration::ZERO } else { GRACE });
+    clear_up(&kernel, |note| speaker.say(note));
     status
 }
 

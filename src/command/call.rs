@@ -1,5 +1,7 @@
 //! Running a command to its end.
 
+use std::fs::File;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +49,10 @@ pub fn run(spec: &Spec, wiring: Wiring) -> Result<Arc<Completed>, CommandFault> 
     let mut tries_left = spec.retries;
     loop {
         let child = start_in_front(spec, wiring)?;
-        let done = finish(&child)?;
-        if tries_left == 0 || !(done.is_failure() || done.timed_out) {
+        // Its own terminal is not the one that people look at.
+        let shows = spec.pty && wiring.stdout == Wire::Inherit;
+        let done = finish_after(&child, if shows { show } else { |_| Ok(()) })?;
+        if tries_left == 0 || !done.calls_for_another_try() {
             return Ok(done);
         }
         tries_left -= 1;
@@ -60,7 +64,14 @@ pub fn run(spec: &Spec, wiring: Wiring) -> Result<Arc<Completed>, CommandFault> 
 /// # Errors
 /// As [`Child::wait`].
 pub fn finish(child: &Arc<Child>) -> Result<Arc<Completed>, CommandFault> {
-    let outcome = child.wait(None);
+    finish_after(child, |_| Ok(()))
+}
+
+fn finish_after(
+    child: &Arc<Child>,
+    first: fn(&Arc<Child>) -> Result<(), CommandFault>,
+) -> Result<Arc<Completed>, CommandFault> {
+    let outcome = first(child).and_then(|()| child.wait(None));
     if matches!(outcome, Err(CommandFault::Stopped(_))) {
         child.end_with_program();
         // What it says to that matters to nobody.
@@ -70,6 +81,25 @@ pub fn finish(child: &Arc<Child>) -> Result<Arc<Completed>, CommandFault> {
         hear_of_the_interrupt()?;
     }
     outcome
+}
+
+/// Passes on what it writes, as it comes. What nobody reads any more is thrown away.
+fn show(child: &Arc<Child>) -> Result<(), CommandFault> {
+    let mut out = Some(File::from(rustix::io::dup(rustix::stdio::stdout()).map_err(|error| CommandFault::System {
+        what: "cannot show the output of a command".into(),
+        error: error.into(),
+    })?));
+    let at_terminal = rustix::termios::isatty(rustix::stdio::stdout());
+    while let Some(mut bytes) = child.read_some()? {
+        if at_terminal {
+            // It makes both ends of a line by itself.
+            let before_newline: Vec<bool> = bytes.windows(2).map(|pair| pair == b"\r\n").chain([false]).collect();
+            let mut drops = before_newline.into_iter();
+            bytes.retain(|_| !drops.next().unwrap_or_default());
+        }
+        out = out.filter(|mut out| out.write_all(&bytes).is_ok());
+    }
+    Ok(())
 }
 
 /// A Ctrl-C went to the command alone, since it had the terminal, and ended it: it was meant for orch too.

@@ -26,7 +26,7 @@ use super::spec::Spec;
 use super::stream::{READS, Stream, Which};
 use super::terminal::{self, Foreground};
 use super::tree::Tree;
-use super::waits::{ReadLine, WaitEnd, Write};
+use super::waits::{Piece, ReadLine, WaitEnd, Write};
 use crate::kernel::alarm::{self, Alarm};
 use crate::kernel::events::Event;
 use crate::kernel::{Enders, Kernel, ObjectCore, Source, WaitQueue, Waitable, block, current, door};
@@ -65,6 +65,8 @@ pub(super) struct State {
     timeout: Option<Alarm>,
     /// Rings when the tree is to be looked at again.
     next_look: Option<Alarm>,
+    /// What is left of the time between TERM and KILL.
+    grace_left: Duration,
     note: Option<String>,
     /// What went wrong with the output that was captured.
     pub(super) broken: Option<io::Error>,
@@ -137,6 +139,7 @@ impl Child {
                 grace_is_over: false,
                 timeout: None,
                 next_look: None,
+                grace_left: spec.kill_after,
                 note: None,
                 broken: None,
                 done: None,
@@ -239,7 +242,10 @@ impl Child {
     /// # Errors
     /// [`CommandFault::Stopped`]; [`CommandFault::System`] when its output cannot be kept.
     pub fn wait(self: &Arc<Self>, limit: Option<Duration>) -> Result<Arc<Completed>, CommandFault> {
-        self.close_unreachable_input();
+        // After a wait that has a limit, the waiting thread itself may write.
+        if limit.is_none() {
+            self.close_unreachable_input();
+        }
         block(&mut self.waiting(), limit)?
     }
 
@@ -262,7 +268,16 @@ impl Child {
     /// As [`Child::wait`].
     pub fn read_line(self: &Arc<Self>, which: Which, limit: Option<Duration>) -> Result<Option<Vec<u8>>, CommandFault> {
         door::enter()?;
-        block(&mut ReadLine::new(self, which), limit)?
+        block(&mut ReadLine::new(self, which, Piece::Line), limit)?
+    }
+
+    /// Takes whatever it has written on its standard output, waiting while that is nothing; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Child::wait`].
+    pub fn read_some(self: &Arc<Self>) -> Result<Option<Vec<u8>>, CommandFault> {
+        door::enter()?;
+        block(&mut ReadLine::new(self, Which::Stdout, Piece::Any), None)?
     }
 
     /// Writes all of `bytes` to its input.
@@ -346,44 +361,54 @@ impl Child {
                 }
                 state.ending = Ending::Begun;
             }
+            if signal == Signal::KILL {
+                state.grace_left = Duration::ZERO;
+            }
         }
         // Not under the guard of its state: under simulated time this may let another task go on.
         if let Some(run) = self.mock_run() {
             return run.end_with(End::Signal(signal.as_raw()));
         }
         self.tree.signal(signal);
-        let left = if signal == Signal::KILL { Duration::ZERO } else { self.spec.kill_after };
-        self.look_later(FIRST_LOOK, left);
+        self.look_later(FIRST_LOOK);
     }
 
-    /// Looks whether its tree is gone, again and again; once nothing is `left` of the grace, with KILL.
-    fn look_later(&self, pause: Duration, left: Duration) {
-        let pause = if left.is_zero() { pause } else { pause.min(left) };
+    /// Looks whether its tree is gone, again and again; once nothing is left of the grace, with KILL.
+    fn look_later(&self, pause: Duration) {
+        // Kept before it can ring: what it would put in its own place must not be taken out again here.
+        let mut state = self.state.lock();
+        let pause = if state.grace_left.is_zero() { pause } else { pause.min(state.grace_left) };
         let me = self.me.clone();
-        let before = {
-            // Kept before it can ring: what it would put in its own place must not be taken out again here.
-            let mut state = self.state.lock();
-            state.next_look.replace(alarm::after(pause, move || {
-                if let Some(child) = me.upgrade() {
-                    child.look(pause, left.saturating_sub(pause));
-                }
-            }))
-        };
+        let alarm = alarm::after(pause, move || {
+            if let Some(child) = me.upgrade() {
+                child.look(pause);
+            }
+        });
+        let before = state.next_look.replace(alarm);
+        drop(state);
         drop(before);
     }
 
-    fn look(&self, pause: Duration, left: Duration) {
-        let members = self.tree.members();
+    fn look(&self, pause: Duration) {
+        let grace_left = {
+            let mut state = self.state.lock();
+            state.grace_left = state.grace_left.saturating_sub(pause);
+            state.grace_left
+        };
+        let mut members = self.tree.glimpse();
+        if members.is_empty() || grace_left.is_zero() {
+            members = self.tree.members();
+        }
         if members.is_empty() {
             let mut state = self.state.lock();
             state.ending = Ending::Gone;
             state.waiters.nudge_all();
             return;
         }
-        if left.is_zero() {
+        if grace_left.is_zero() {
             super::tree::send_to(&members, Signal::KILL);
         }
-        self.look_later((pause * 2).min(LAST_LOOK), left);
+        self.look_later((pause * 2).min(LAST_LOOK));
     }
 
     // ---- what has happened meanwhile
@@ -511,12 +536,18 @@ impl Child {
         }
     }
 
-    /// What a mocked command wrote and how it ended.
-    pub(super) fn mocked(&self, stdout: &[u8], stderr: &[u8], how: End) {
-        let now = self.core.kernel().now();
+    /// What a mocked command writes.
+    pub(super) fn mocked_output(&self, stdout: &[u8], stderr: &[u8]) {
         let mut state = self.state.lock();
         // It is small: what a script said.
         let _in_memory = state.out.store.push(stdout).and_then(|()| state.err.store.push(stderr));
+        state.waiters.nudge_all();
+    }
+
+    /// How a mocked command ended.
+    pub(super) fn mocked_end(&self, how: End) {
+        let now = self.core.kernel().now();
+        let mut state = self.state.lock();
         if let Runs::Mocked { end, .. } = &mut state.runs {
             *end = Some((how, now));
         }

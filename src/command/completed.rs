@@ -107,6 +107,13 @@ impl Completed {
         }
     }
 
+    /// True when another try is wanted, where tries were granted: not only for a failure that is an error, but also when
+    /// nothing of it was to be an error.
+    pub fn calls_for_another_try(&self) -> bool {
+        let nothing_is_an_error = self.stages.iter().all(|stage| stage.unchecked);
+        self.timed_out || self.is_failure() || (nothing_is_an_error && !self.ok())
+    }
+
     /// True when it failed and that was not to be ignored.
     pub fn is_failure(&self) -> bool {
         self.failures().any(|stage| !stage.unchecked)

@@ -16,7 +16,8 @@ pub fn replace(spec: &Spec) -> CommandFault {
     };
     match prepare(spec) {
         Ok(mut command) => {
-            end_everything(spec.kill_after);
+            // What belongs to somebody else outlives orch in any case.
+            let _not_ours = end_everything(spec.kill_after, || false);
             let error = command.exec();
             CommandFault::System { what: format!("cannot become `{}`", stage.text()), error }
         }

@@ -47,6 +47,9 @@ impl From<Stop> for CommandFault {
 impl fmt::Display for CommandFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            CommandFault::NotFound { program, searched: Some(path) } if path.is_empty() => {
+                write!(f, "there is no program {program:?}; PATH is empty")
+            }
             CommandFault::NotFound { program, searched: Some(path) } => {
                 write!(f, "there is no program {program:?}; PATH is {path}")
             }

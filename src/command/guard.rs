@@ -2,7 +2,8 @@
 //!
 //! It is orch, started with the first command, and reads from a pipe that nobody but orch holds. A word on the pipe means
 //! that orch has cleared up by itself; its end without one means that orch was killed, and the guard ends what carries the
-//! mark of the run.
+//! mark of the run, what descends from that, and what is in its groups. Nobody can be found who has cleared the environment,
+//! left the group and lost the parent before the guard looks.
 
 use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -41,6 +42,7 @@ pub fn watch_over_this_run() {
     if !matches!(*guard, State::NotNeededYet) {
         return;
     }
+    tree::note_strangers();
     // Orphans of what orch starts become its children.
     let me = rustix::process::Pid::from_raw(std::process::id().cast_signed());
     // Where that is refused, the mark alone finds them.

@@ -22,6 +22,7 @@ use super::search::find_program;
 use super::spec::{Input, Output, Spec, Stage};
 use super::tree::{MARK, Tree};
 use super::{guard, quote};
+use crate::kernel::alarm;
 
 /// What becomes of a stream that the command has not said anything about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +73,7 @@ enum End {
 /// [`CommandFault`]: nothing runs then.
 pub fn start(spec: &Spec, wiring: Wiring, tree: &Tree) -> Result<Started, CommandFault> {
     let programs = spec.stages.iter().map(check).collect::<Result<Vec<_>, _>>()?;
+    alarm::prepare().map_err(|error| CommandFault::System { what: "cannot watch over a command".into(), error })?;
     guard::watch_over_this_run();
     let mut started = Started { leaders: Vec::new(), stdin: None, stdout: None, stderr: None };
     let result = leader::starting(|| start_stages(spec, wiring, tree, &programs, &mut started));
@@ -151,8 +153,11 @@ pub(super) fn check(stage: &Stage) -> Result<PathBuf, CommandFault> {
         return Err(CommandFault::Invalid(format!("an argument of a command cannot hold a NUL byte: {shown}")));
     }
     for (name, value) in &stage.env {
-        if name.is_empty() || name.contains(['=', '\0']) || value.as_ref().is_some_and(|v| v.contains('\0')) {
+        if name.is_empty() || name.contains(['=', '\0']) {
             return Err(CommandFault::Invalid(format!("the environment cannot hold a variable {name:?}")));
+        }
+        if value.as_ref().is_some_and(|value| value.contains('\0')) {
+            return Err(CommandFault::Invalid(format!("the environment cannot hold a NUL byte, as in {name:?}")));
         }
     }
     if let Some(dir) = &stage.dir {
@@ -211,11 +216,12 @@ fn expression(
         expression = expression.dir(dir);
     }
     if stage.env_clear {
-        let env = stage.env.iter().filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
-        expression = expression.env(MARK, tree.mark()).full_env(env);
+        let names = stage.env.iter().map(|(name, _)| name);
+        let chosen = names.filter_map(|name| Some((name.clone(), stage.chosen_env(name)??.to_string())));
+        expression = expression.env(MARK, tree.mark()).full_env(chosen);
     } else {
         // Outer settings are made first in duct, so the last change has to be the innermost.
-        for (name, value) in &stage.env {
+        for (name, value) in stage.env.iter().rev() {
             expression = match value {
                 Some(value) => expression.env(name, value),
                 None => expression.env_remove(name),
@@ -233,9 +239,11 @@ fn expression(
 }
 
 fn refused(stage: &Stage, program: &Path, error: io::Error) -> CommandFault {
-    let named = || program.display().to_string();
-    let text = stage.text();
-    let short: String = text.chars().take(60).collect();
+    // As it was written, where that says which file it is.
+    let named = || match stage.argv.first() {
+        Some(word) if word.contains('/') => word.clone(),
+        _ => program.display().to_string(),
+    };
     match error.kind() {
         io::ErrorKind::NotFound => CommandFault::NotExecutable {
             program: named(),
@@ -248,7 +256,7 @@ fn refused(stage: &Stage, program: &Path, error: io::Error) -> CommandFault {
             program: named(),
             why: "the system does not know its format (does a script lack its #! line?)",
         },
-        _ => CommandFault::System { what: format!("cannot start `{short}`"), error },
+        _ => CommandFault::System { what: format!("cannot start `{}`", quote::shortened(&stage.text(), 60)), error },
     }
 }
 

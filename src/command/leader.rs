@@ -129,6 +129,12 @@ pub fn reap_all() {
     reap_orphans();
 }
 
+/// True when orch has no children, not even some that have ended and were not reaped.
+pub fn has_no_children() -> bool {
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    matches!(waitid(WaitId::All, peek), Err(rustix::io::Errno::CHILD))
+}
+
 fn reap_leaders() {
     let leaders: Vec<Arc<Leader>> = table().leaders.lock().values().cloned().collect();
     leaders.iter().for_each(|leader| _ = leader.try_reap());

@@ -74,18 +74,19 @@ pub(super) fn play(kernel: &Arc<Kernel>, child: &Arc<Child>, mock: Mock) -> Resu
     let Some(run) = child.mock_run() else {
         return Ok(());
     };
+    child.mocked_output(&mock.stdout, &mock.stderr);
     let limit = child.spec().timeout.filter(|limit| *limit < mock.takes);
     let task = kernel.new_task("command", Role::Service, true);
     let child = child.clone();
     let started = kernel.start(&task, move || match run.asked.wait(Some(limit.unwrap_or(mock.takes))) {
         Ok(false) if limit.is_some() => {
             child.mocked_time_is_up();
-            child.mocked(&mock.stdout, &mock.stderr, End::Signal(libc::SIGTERM));
+            child.mocked_end(End::Signal(libc::SIGTERM));
         }
-        Ok(false) => child.mocked(&mock.stdout, &mock.stderr, mock.end),
+        Ok(false) => child.mocked_end(mock.end),
         Ok(true) | Err(_) => {
             let end = run.how.lock().unwrap_or(End::Signal(libc::SIGTERM));
-            child.mocked(&[], &[], end);
+            child.mocked_end(end);
         }
     });
     started.map_err(|error| CommandFault::System { what: "cannot start a mocked command".into(), error })

@@ -91,7 +91,8 @@ pub fn descendants_of(root: i32) -> Vec<Stat> {
     found
 }
 
-fn children(pid: i32) -> Option<Vec<i32>> {
+/// The children of a process, as the kernel lists them.
+pub fn children(pid: i32) -> Option<Vec<i32>> {
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
         let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -108,14 +109,31 @@ pub fn variable(pid: i32, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(value).into_owned())
 }
 
-/// Sends a signal to this very process, whatever has become of its number. True when it still was there.
-pub fn send(process: &Stat, signal: Signal) -> bool {
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// The process has it.
+    Reached,
+    /// There is no such process any more.
+    Gone,
+    /// It belongs to somebody else, as what `sudo` runs.
+    Refused,
+}
+
+/// Sends a signal to this very process, whatever has become of its number.
+pub fn send(process: &Stat, signal: Signal) -> Sent {
     let Some(pidfd) = open(process.pid) else {
-        return false;
+        return Sent::Gone;
     };
     // The number named the same process before and after it was opened.
-    let same = stat(process.pid).is_some_and(|now| now.started == process.started);
-    same && pidfd_send_signal(&pidfd, signal).is_ok()
+    if stat(process.pid).is_none_or(|now| now.started != process.started) {
+        return Sent::Gone;
+    }
+    match pidfd_send_signal(&pidfd, signal) {
+        Ok(()) => Sent::Reached,
+        Err(rustix::io::Errno::PERM) => Sent::Refused,
+        Err(_) => Sent::Gone,
+    }
 }
 
 /// Sends a signal to whoever has this number now.
@@ -177,7 +195,7 @@ mod tests {
         let me = std::process::id().cast_signed();
         let Some(mut other) = stat(me) else { panic!("this process has a state") };
         other.started += 1; // another one, of the same number
-        assert!(!send(&other, Signal::KILL));
+        assert_eq!(send(&other, Signal::KILL), Sent::Gone);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use parking_lot::Mutex;
 use rustix::process::Signal;
 
 use super::child::Child;
-use super::tree::{everything, send_to};
+use super::processes::Stat;
+use super::tree::{everything, glimpse_of_everything, has_strangers, send_to};
 use super::{guard, leader};
 use crate::kernel::alarm;
 
@@ -18,9 +19,6 @@ const FEW: usize = 64;
 
 /// How often the end of all is looked for.
 const LOOK: Duration = Duration::from_millis(10);
-
-/// Two looks in a row that find nobody are believed: one alone may miss a process while another ends.
-const BELIEVED: u32 = 2;
 
 /// Adds one.
 pub(super) fn add(child: &Arc<Child>) {
@@ -36,33 +34,37 @@ pub(super) fn all() -> Vec<Arc<Child>> {
     RUNNING.lock().iter().filter_map(Weak::upgrade).collect()
 }
 
-/// Ends everything that orch started: TERM, and after `grace` KILL. To be called when the program is over; comes back when
-/// nothing is left.
-pub fn end_everything(grace: Duration) {
+/// Ends everything that orch started: TERM, and after `grace`, or as soon as it is urgent, KILL. To be called when the
+/// program is over; comes back when nothing is left but what belongs to somebody else (as what `sudo` runs), which is told.
+pub fn end_everything(grace: Duration, is_urgent: impl Fn() -> bool) -> Vec<Stat> {
     if !guard::is_needed() {
-        return;
+        return Vec::new();
     }
     let spared: Vec<u32> = guard::pid().into_iter().collect();
-    let (mut waited, mut quiet, mut told) = (Duration::ZERO, 0, false);
+    let (mut waited, mut told) = (Duration::ZERO, false);
     loop {
-        let left = everything(&spared);
-        if left.is_empty() {
-            quiet += 1;
-            if quiet == BELIEVED {
-                break;
-            }
-            continue;
+        leader::reap_all();
+        if glimpse_of_everything(&spared).is_empty() && nothing_is_left() {
+            return Vec::new();
         }
-        quiet = 0;
-        if waited >= grace {
-            send_to(&left, Signal::KILL);
-        } else if !std::mem::replace(&mut told, true) {
-            send_to(&left, Signal::TERM);
+        let kills = waited >= grace || is_urgent();
+        // One TERM: a second one makes some programs leave without clearing up.
+        if kills || !std::mem::replace(&mut told, true) {
+            let left = everything(&spared);
+            let refused = send_to(&left, if kills { Signal::KILL } else { Signal::TERM });
+            if kills && !left.is_empty() && refused.len() == left.len() {
+                guard::dismiss();
+                return refused;
+            }
         }
         alarm::wait(LOOK);
         waited += LOOK;
-        leader::reap_all();
     }
-    leader::reap_all();
+}
+
+/// A quick look has found nobody; it may have missed a process while another ended. The guard goes now, so that having no
+/// children at all says for certain that nobody is left.
+fn nothing_is_left() -> bool {
     guard::dismiss();
+    leader::has_no_children() || (has_strangers() && everything(&[]).is_empty())
 }

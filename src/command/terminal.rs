@@ -8,13 +8,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_current_process_group, kill_process_group, waitid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process_group, waitid};
 use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
-use crate::kernel::os::{set_foreground_group, without_ttou};
+use super::processes::{self, Stat};
+use crate::kernel::os::{set_foreground_group, stop_here, without_ttou};
 use crate::kernel::threads;
 
 static LENT: AtomicBool = AtomicBool::new(false);
@@ -37,6 +36,8 @@ pub struct Foreground {
     modes: Option<Termios>,
     ours: Pid,
     borrower: Pid,
+    /// False while orch has it back: when both were stopped, and let go on in the background.
+    is_lent: AtomicBool,
 }
 
 impl Foreground {
@@ -46,12 +47,18 @@ impl Foreground {
         if !is_ours() || LENT.swap(true, Ordering::AcqRel) {
             return None;
         }
-        let foreground = Foreground { modes: tcgetattr(stdin()).ok(), ours: getpgrp(), borrower: group };
+        let foreground = Foreground {
+            modes: tcgetattr(stdin()).ok(),
+            ours: getpgrp(),
+            borrower: group,
+            is_lent: AtomicBool::new(false),
+        };
         foreground.hand_over();
         Some(foreground)
     }
 
     fn hand_over(&self) {
+        self.is_lent.store(true, Ordering::Release);
         // It may have ended already: then there is nobody to lend it to, and `drop` takes it back.
         let _lent = set_foreground_group(stdin(), self.borrower);
         // It may have tried to read too soon, and was stopped for that.
@@ -59,6 +66,10 @@ impl Foreground {
     }
 
     fn take_back(&self) {
+        // In the background it belongs to the shell, or to whom that has given it.
+        if !self.is_lent.swap(false, Ordering::AcqRel) {
+            return;
+        }
         // Where the terminal is gone there is nothing to take back.
         let _gone = set_foreground_group(stdin(), self.ours);
         if let Some(modes) = &self.modes {
@@ -69,11 +80,18 @@ impl Foreground {
     /// The borrower was stopped, as by Ctrl-Z: orch stops too, with whoever waits for it, and when it is let go on, so is
     /// the borrower, with the terminal as it had left it.
     fn stop_together(&self) {
+        if !self.is_lent.load(Ordering::Acquire) && is_in_front(self.ours) {
+            // Both went on in the background, then orch was brought to the front: now the borrower wants to read.
+            return self.hand_over();
+        }
         let modes = tcgetattr(stdin()).ok();
         self.take_back();
-        // All threads of this process stop in here.
-        let _stopped = kill_current_process_group(Signal::TSTP);
-        if tcgetpgrp(stdin()).is_ok_and(|front| front == self.ours) {
+        // Those beside orch in a pipeline of the shell, then orch: all its threads stop in here.
+        let me = std::process::id().cast_signed();
+        let beside = |p: &Stat| p.group == self.ours.as_raw_nonzero().get() && p.pid != me;
+        processes::all().iter().filter(|p| beside(p)).for_each(|p| _ = processes::send(p, Signal::TSTP));
+        stop_here();
+        if is_in_front(self.ours) {
             self.hand_over();
             if let Some(modes) = &modes {
                 let _gone = without_ttou(|| tcsetattr(stdin(), OptionalActions::Drain, modes));
@@ -82,6 +100,10 @@ impl Foreground {
             let _gone = kill_process_group(self.borrower, Signal::CONT);
         }
     }
+}
+
+fn is_in_front(group: Pid) -> bool {
+    tcgetpgrp(stdin()).is_ok_and(|front| front == group)
 }
 
 /// Looks out for the borrower to be stopped, until it ends; `with_terminal` runs on the terminal while it is still lent.

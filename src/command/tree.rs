@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::Mutex;
 use rustix::process::Signal;
 
-use super::processes::{self, Stat, all, descendants, descendants_of};
+use super::processes::{self, Sent, Stat, all, descendants, descendants_of};
 
 /// The variable that marks what a command started.
 pub const MARK: &str = "ORCH_TREE";
@@ -63,10 +63,19 @@ impl Tree {
         self.leaders.lock().retain(|leader| *leader != pid.cast_signed());
     }
 
-    /// Its processes that have not ended.
+    /// Its processes that have not ended: all of them.
     pub fn members(&self) -> Vec<Stat> {
         let me = std::process::id().cast_signed();
-        let all = descendants_of(me);
+        self.members_of(descendants(&all(), |p| p.pid == me))
+    }
+
+    /// Its processes that have not ended, as far as a quick look finds them: one may be missed while another ends.
+    pub fn glimpse(&self) -> Vec<Stat> {
+        self.members_of(descendants_of(std::process::id().cast_signed()))
+    }
+
+    /// Those of `all`, which descend from orch, that belong to it.
+    fn members_of(&self, all: Vec<Stat>) -> Vec<Stat> {
         let leaders = self.leaders.lock().clone();
         let groups = self.groups.lock().clone();
         let is_root = |p: &Stat| {
@@ -90,9 +99,9 @@ impl Tree {
         processes::variable(pid, MARK).is_some_and(|mark| !belongs(&mark, &self.name))
     }
 
-    /// Sends a signal to all its processes; returns how many it reached. One that was stopped gets to see it.
-    pub fn signal(&self, signal: Signal) -> usize {
-        send_to(&self.members(), signal)
+    /// Sends a signal to all its processes. One that was stopped gets to see it.
+    pub fn signal(&self, signal: Signal) {
+        send_to(&self.members(), signal);
     }
 }
 
@@ -102,13 +111,14 @@ impl Default for Tree {
     }
 }
 
-/// Sends a signal to each; a process that is stopped is let go on, or it would not hear.
-pub fn send_to(processes: &[Stat], signal: Signal) -> usize {
-    let reached = processes.iter().filter(|p| processes::send(p, signal)).count();
+/// Sends a signal to each; a process that is stopped is let go on, or it would not hear. Returns those that belong to
+/// somebody else and cannot be sent signals.
+pub fn send_to(processes: &[Stat], signal: Signal) -> Vec<Stat> {
+    let refused = processes.iter().filter(|p| processes::send(p, signal) == Sent::Refused).cloned().collect();
     if signal != Signal::KILL && signal != Signal::STOP && signal != Signal::TSTP {
         processes.iter().filter(|p| p.state == 'T').for_each(|p| _ = processes::send(p, Signal::CONT));
     }
-    reached
+    refused
 }
 
 /// True when a mark names the tree.
@@ -116,10 +126,38 @@ fn belongs(mark: &str, name: &str) -> bool {
     mark.split('/').any(|part| part == name)
 }
 
+/// Children that orch had before it started any, as a shell leaves them that became orch: no concern of orch's.
+static STRANGERS: OnceLock<Vec<Stat>> = OnceLock::new();
+
+/// Whoever is a child of orch now is none of its commands. To be called before the first is started.
+pub fn note_strangers() {
+    let children = processes::children(std::process::id().cast_signed()).unwrap_or_default();
+    let _noted_before = STRANGERS.set(children.into_iter().filter_map(processes::stat).collect());
+}
+
+/// True when orch has children that it did not start.
+pub fn has_strangers() -> bool {
+    STRANGERS.get().is_some_and(|strangers| !strangers.is_empty())
+}
+
 /// Every process that this run of orch started and that has not ended, but for those in `spared`.
 pub fn everything(spared: &[u32]) -> Vec<Stat> {
-    let found = descendants_of(std::process::id().cast_signed());
-    found.into_iter().filter(|p| p.state != 'Z' && !spared.contains(&p.pid.cast_unsigned())).collect()
+    without(spared, descendants(&all(), |p| p.pid == std::process::id().cast_signed()))
+}
+
+/// The same, as far as a quick look finds them: one may be missed while another ends.
+pub fn glimpse_of_everything(spared: &[u32]) -> Vec<Stat> {
+    without(spared, descendants_of(std::process::id().cast_signed()))
+}
+
+fn without(spared: &[u32], mut found: Vec<Stat>) -> Vec<Stat> {
+    if let Some(strangers) = STRANGERS.get().filter(|strangers| !strangers.is_empty()) {
+        let is_stranger = |p: &Stat| strangers.iter().any(|s| s.pid == p.pid && s.started == p.started);
+        let theirs: HashSet<i32> = descendants(&found, is_stranger).iter().map(|p| p.pid).collect();
+        found.retain(|p| !is_stranger(p) && !theirs.contains(&p.pid));
+    }
+    found.retain(|p| p.state != 'Z' && !spared.contains(&p.pid.cast_unsigned()));
+    found
 }
 
 /// Every process that a run of orch started which is no more: they are found by the mark alone, with what descends from

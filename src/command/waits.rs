@@ -55,17 +55,27 @@ impl Operation for WaitEnd {
     }
 }
 
-/// Waits for a line.
+/// How much is wanted of an output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// The next line.
+    Line,
+    /// Whatever there is.
+    Any,
+}
+
+/// Waits for a line, or for anything at all.
 pub struct ReadLine {
     child: Arc<Child>,
     which: Which,
+    piece: Piece,
     ticket: Ticket,
 }
 
 impl ReadLine {
-    /// For the next line of one of its outputs.
-    pub fn new(child: &Arc<Child>, which: Which) -> ReadLine {
-        ReadLine { child: child.clone(), which, ticket: Ticket::default() }
+    /// For the next line of one of its outputs, or for anything on it.
+    pub fn new(child: &Arc<Child>, which: Which, piece: Piece) -> ReadLine {
+        ReadLine { child: child.clone(), which, piece, ticket: Ticket::default() }
     }
 }
 
@@ -74,7 +84,7 @@ impl Operation for ReadLine {
 
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let mut state = self.child.state.lock();
-        let taken = self.child.take_line(&mut state, self.which);
+        let taken = self.child.take_piece(&mut state, self.which, self.piece);
         if taken.is_pending() {
             state.waiters.enlist(&mut self.ticket, waker, ());
         } else {
@@ -100,20 +110,36 @@ impl Operation for ReadLine {
     }
 }
 
+fn not_empty(bytes: Vec<u8>) -> Option<Vec<u8>> {
+    (!bytes.is_empty()).then_some(bytes)
+}
+
 impl Child {
-    fn take_line(&self, state: &mut State, which: Which) -> Poll<Waited<Option<Vec<u8>>>> {
+    fn take_piece(&self, state: &mut State, which: Which, piece: Piece) -> Poll<Waited<Option<Vec<u8>>>> {
         loop {
             // What a result holds was not taken by lines; nobody has asked for it as text yet.
             let done = state.done.clone();
             let line = match &done {
-                Some(done) => done.captured(which).take_line(LONGEST_LINE),
+                Some(done) => match piece {
+                    Piece::Line => done.captured(which).take_line(LONGEST_LINE),
+                    Piece::Any => done.captured(which).take().map(not_empty),
+                },
                 None => {
                     let stream = state.stream(which);
-                    stream.store.take_line(LONGEST_LINE, stream.fd.is_none())
+                    match piece {
+                        Piece::Line => stream.store.take_line(LONGEST_LINE, stream.fd.is_none()),
+                        Piece::Any => stream.store.take().map(not_empty),
+                    }
                 }
             };
             match line {
-                Ok(Some(line)) => return Poll::Ready(Ok(Some(line))),
+                Ok(Some(mut line)) => {
+                    // A terminal ends its lines with both.
+                    if piece == Piece::Line && self.spec().pty && line.last() == Some(&b'\r') {
+                        line.pop();
+                    }
+                    return Poll::Ready(Ok(Some(line)));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     let what = format!("cannot read the output of `{}`", self.spec().text());

@@ -4,6 +4,7 @@
 //! One thread for all alarms of the process, started with the first. An alarm that is dropped does not ring.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -37,24 +38,34 @@ fn clock() -> &'static Clock {
 #[derive(Debug)]
 pub struct Alarm(Option<(Instant, u64)>);
 
+/// Sees to it that alarms ring. To be called before something is begun that needs them to end.
+///
+/// # Errors
+/// When the system cannot start the thread for them.
+pub fn prepare() -> io::Result<()> {
+    let clock = clock();
+    let mut table = clock.table.lock();
+    if !table.runs {
+        threads::run(Box::new(|| serve(self::clock())))?;
+        table.runs = true;
+    }
+    Ok(())
+}
+
 /// Calls `call` after `delay` on a thread of its own kind, on which it must not block for long.
 ///
-/// A delay beyond what the clock can tell never comes. Where the system cannot start the thread, `call` is called at once:
-/// alarms end things, and better too soon than never.
+/// A delay beyond what the clock can tell never comes. Where alarms were not prepared and the system cannot start the thread,
+/// `call` is called at once: alarms end things, and better too soon than never.
 pub fn after(delay: Duration, call: impl FnOnce() + Send + 'static) -> Alarm {
     let Some(when) = Instant::now().checked_add(delay) else {
         return Alarm(None);
     };
+    if prepare().is_err() {
+        call();
+        return Alarm(None);
+    }
     let clock = clock();
     let mut table = clock.table.lock();
-    if !table.runs {
-        if threads::run(Box::new(|| serve(self::clock()))).is_err() {
-            drop(table);
-            call();
-            return Alarm(None);
-        }
-        table.runs = true;
-    }
     table.issued += 1;
     let key = (when, table.issued);
     table.calls.insert(key, Box::new(call));

@@ -18,14 +18,30 @@ pub fn set_foreground_group(terminal: rustix::fd::BorrowedFd<'_>, group: Pid) ->
 /// Runs `body` with SIGTTOU blocked in this thread: who changes the terminal from the background is stopped by it, unless
 /// it is blocked (POSIX, `tcsetpgrp`).
 pub fn without_ttou<R>(body: impl FnOnce() -> R) -> R {
+    with_mask(libc::SIG_BLOCK, libc::SIGTTOU, body)
+}
+
+/// Stops this process as Ctrl-Z does; comes back when it is let go on. Sent to this very thread: a signal for the process as a
+/// whole may be taken by another thread, while this one still runs on.
+pub fn stop_here() {
+    with_mask(libc::SIG_UNBLOCK, libc::SIGTSTP, || {
+        // SAFETY: raises a signal that has its usual effect, which is to stop all threads; no memory is touched.
+        unsafe {
+            libc::raise(libc::SIGTSTP);
+        }
+    });
+}
+
+/// Runs `body` with one signal blocked or not blocked in this thread.
+fn with_mask<R>(how: libc::c_int, signal: libc::c_int, body: impl FnOnce() -> R) -> R {
     let mut before = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
-    let mut blocked = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+    let mut changed = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both sets are initialised by the calls before they are read, and live on this stack; the mask is that of this
     // thread only and is put back below.
     unsafe {
-        libc::sigemptyset(blocked.as_mut_ptr());
-        libc::sigaddset(blocked.as_mut_ptr(), libc::SIGTTOU);
-        libc::pthread_sigmask(libc::SIG_BLOCK, blocked.as_ptr(), before.as_mut_ptr());
+        libc::sigemptyset(changed.as_mut_ptr());
+        libc::sigaddset(changed.as_mut_ptr(), signal);
+        libc::pthread_sigmask(how, changed.as_ptr(), before.as_mut_ptr());
     }
     let result = body();
     // SAFETY: `before` was filled in by the call above.

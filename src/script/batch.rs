@@ -140,7 +140,7 @@ impl Batch {
         match report.results.iter().flatten().find(failure) {
             Some(first) if self.check => {
                 let how = summary::how(first, None);
-                let problem = Completed(first.clone()).problem(ctx, "CommandError", &how)?;
+                let problem = Completed(first.clone()).problem(ctx, "CommandError", how)?;
                 Err(with_message(problem, text.trim_end()))
             }
             _ => {

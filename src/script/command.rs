@@ -10,6 +10,7 @@ use rhai::{Array, Blob, Dynamic, ImmutableString, Map, NativeCallContext};
 use super::throw::{IntoThrown, Outcome, Problem, Thrown, throw};
 use crate::command::completed::{Captured, Completed as Done, End, StageEnd};
 use crate::command::fault::CommandFault;
+use crate::command::quote::shortened;
 use crate::command::signal::signal_name;
 use crate::command::spec::Spec;
 use crate::command::stream::Which;
@@ -17,6 +18,9 @@ use crate::command::stream::Which;
 /// How many lines, and how many bytes, of the standard error an error quotes.
 const QUOTED_LINES: usize = 5;
 const QUOTED_BYTES: usize = 2_000;
+
+/// How much of a command line an error shows.
+const LONGEST: usize = 120;
 
 /// A command that is not running.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,25 +106,26 @@ impl Completed {
     pub fn judged(self, ctx: &NativeCallContext, limit: Option<Duration>) -> Outcome<Completed> {
         if self.0.timed_out {
             let limit = limit.map_or_else(String::new, |limit| format!(" than {} s", limit.as_secs_f64()));
-            return Err(self.problem(ctx, "TimeoutError", &format!("took longer{limit} and was ended"))?);
+            let what = format!("`{}` took longer{limit} and was ended", shortened(&self.0.command, LONGEST));
+            return Err(self.problem(ctx, "TimeoutError", what)?);
         }
         if !self.0.is_failure() {
             return Ok(self);
         }
-        let how = how_it_failed(self.0.decisive());
-        Err(self.problem(ctx, "CommandError", &how)?)
+        let stage = self.0.decisive();
+        let mut what = format!("`{}` {}", shortened(&stage.command, LONGEST), how_it_failed(stage));
+        if self.0.stages.len() > 1 {
+            what.push_str(&format!(" in `{}`", shortened(&self.0.command, LONGEST)));
+        }
+        Err(self.problem(ctx, "CommandError", what)?)
     }
 
-    /// An error with all there is to know.
+    /// An error with all there is to know; `message` begins what it says.
     ///
     /// # Errors
     /// As [`Completed::text`].
-    pub fn problem(&self, ctx: &NativeCallContext, kind: &str, how: &str) -> Outcome<Thrown> {
+    pub fn problem(&self, ctx: &NativeCallContext, kind: &str, mut message: String) -> Outcome<Thrown> {
         let stage = self.0.decisive();
-        let mut message = format!("`{}` {how}", shortened(&stage.command));
-        if self.0.stages.len() > 1 {
-            message.push_str(&format!(" in `{}`", shortened(&self.0.command)));
-        }
         let said = self.text(ctx, Which::Stderr)?;
         let from = said.len().saturating_sub(QUOTED_BYTES);
         let tail = said.char_indices().find(|(at, _)| *at >= from).map_or("", |(at, _)| &said[at..]);
@@ -179,15 +184,6 @@ fn stage_map(stage: &StageEnd) -> Dynamic {
         ("seconds".into(), stage.seconds.into()),
     ])
     .into()
-}
-
-/// A command line as errors show it.
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 120;
-    if text.chars().count() <= LONGEST {
-        return text.to_string();
-    }
-    text.chars().take(LONGEST).chain("…".chars()).collect()
 }
 
 impl IntoThrown for CommandFault {

@@ -9,12 +9,13 @@ use super::program::{LIMIT, Program, Seen, finish};
 
 /// See the module.
 pub struct Live {
-    child: Child,
+    /// Until it was waited for.
+    child: Option<Child>,
     call: String,
     stdout: Stream,
     stderr: Stream,
     /// Holds the folder of the script.
-    _program: Program,
+    program: Program,
 }
 
 /// Lines as they come.
@@ -92,7 +93,7 @@ impl Live {
         let stdout = Stream::of(child.stdout.take().unwrap());
         let stderr = Stream::of(child.stderr.take().unwrap());
         drop(child.stdin.take());
-        Live { child, call: "…".into(), stdout, stderr, _program: program }
+        Live { child: Some(child), call: "…".into(), stdout, stderr, program }
     }
 
     /// A script in real time, once it has printed `ready`.
@@ -147,17 +148,36 @@ impl Live {
         panic!("no line with {wanted:?} came\n--- stdout\n{out}--- stderr\n{err}---");
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// Makes an empty file in the folder of the script, as a sign to it.
+    pub fn put_file(&self, name: &str) {
+        std::fs::write(self.program.own_folder().join(name), "").unwrap();
+    }
+
     /// Sends a signal.
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.pid().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits for the end. Both streams are given as they were from the beginning.
     pub fn end(mut self) -> Seen {
-        let mut seen = finish(self.child, self.call);
+        let mut seen = finish(self.child.take().unwrap(), std::mem::take(&mut self.call));
         seen.stdout = self.stdout.until_the_end();
         seen.stderr = self.stderr.until_the_end();
         seen
+    }
+}
+
+impl Drop for Live {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop((child.kill(), child.wait()));
+        }
     }
 }

@@ -2,9 +2,11 @@
 
 #![expect(dead_code, reason = "every test file uses a part of it")]
 
+pub mod family;
 pub mod golden;
 pub mod live;
 pub mod program;
+pub mod pty;
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::command::completed::{Completed, End};
+use crate::command::quote::shortened;
 use crate::command::signal::signal_name;
 
 /// How many failures are told one by one, and how much of what each said.
@@ -80,12 +81,12 @@ impl Summary {
         let mut failures = self.failures.clone();
         failures.sort_by_key(|failure| failure.number);
         for failure in failures {
-            let command = shortened(&failure.command);
+            let command = on_one_line(&failure.command);
             // Writing to a string cannot fail.
             let _ok = writeln!(text, "  {} `{command}`: {}", failure.number, failure.how);
             let lines: Vec<&str> = failure.said.lines().filter(|line| !line.trim().is_empty()).collect();
             for line in &lines[lines.len().saturating_sub(LINES)..] {
-                let _ok = writeln!(text, "      {}", shortened(line));
+                let _ok = writeln!(text, "      {}", on_one_line(line));
             }
         }
         let told = self.failures.len();
@@ -102,12 +103,9 @@ impl Summary {
     }
 }
 
-fn shortened(text: &str) -> String {
-    let text = text.replace('\n', " ");
-    if text.chars().count() <= LONGEST {
-        return text;
-    }
-    text.chars().take(LONGEST).chain("…".chars()).collect()
+/// On one line, and not too long for it.
+fn on_one_line(text: &str) -> String {
+    shortened(&text.replace('\n', " "), LONGEST)
 }
 
 #[cfg(test)]

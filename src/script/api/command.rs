@@ -431,7 +431,8 @@ pub mod functions {
     }
 
     /// Runs it in a terminal of its own, for programs that behave otherwise without one (colours, progress, prompts). What
-    /// it writes on both outputs comes as one, with `\r\n` at the ends of lines.
+    /// it writes on both outputs comes as one, with `\r\n` at the ends of lines. What is typed does not reach it: it reads what
+    /// `write()` gives it.
     ///
     /// ```rhai,no_run
     /// print(cmd("ls", "--color=auto").pty().read());

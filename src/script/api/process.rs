@@ -93,7 +93,7 @@ pub mod functions {
     }
 
     /// Under `--sim`: commands whose command line matches `pattern` do not run from now on; they print `stdout` and
-    /// `stderr`, end with `code` (negative for a signal), and take `seconds` of simulated time. In the pattern, `*` stands
+    /// `stderr` at once, take `seconds` of simulated time, and end with `code` (negative for a signal). In the pattern, `*` stands
     /// for any text and `?` for any character. Of several that match, the last one made counts.
     ///
     /// # Errors

@@ -1,0 +1,106 @@
+//! A terminal with somebody who types: a program in a pseudo-terminal of its own, of which it is the session.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
+
+use super::program::{LIMIT, Seen, finish};
+
+/// Ctrl-C, Ctrl-Z, Ctrl-D, Ctrl-\.
+pub const CTRL_C: &str = "\x03";
+pub const CTRL_Z: &str = "\x1a";
+pub const CTRL_D: &str = "\x04";
+
+/// See the module.
+pub struct Pty {
+    ours: File,
+    /// Kept, so that the terminal is there as long as the test.
+    theirs: OwnedFd,
+    child: Option<Child>,
+    shown: Receiver<Vec<u8>>,
+    /// All that was shown, and how much of it was waited for.
+    seen: String,
+    passed: usize,
+}
+
+impl Pty {
+    /// Starts a program, in a folder. The terminal has 33 lines of 77 characters.
+    pub fn start(words: &[&str], folder: &Path) -> Pty {
+        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&ours).unwrap();
+        unlockpt(&ours).unwrap();
+        let name = ptsname(&ours, Vec::new()).unwrap();
+        let theirs = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        tcsetwinsize(&theirs, Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        let side = || theirs.try_clone().unwrap();
+        // `setsid -c` makes it the controlling terminal and becomes the program.
+        let mut command = Command::new("setsid");
+        command.arg("-c").args(words).current_dir(folder).env("TERM", "xterm").env("PS1", "prompt> ");
+        let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+        let (tell, shown) = channel();
+        let mut reader = File::from(ours.try_clone().unwrap());
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n) = reader.read(&mut buffer) {
+                if n == 0 || tell.send(buffer[..n].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Pty { ours: ours.into(), theirs, child: Some(child), shown, seen: String::new(), passed: 0 }
+    }
+
+    /// Types.
+    pub fn types(&mut self, text: &str) {
+        self.ours.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits until this is shown, after all that was waited for before.
+    #[track_caller]
+    pub fn shows(&mut self, wanted: &str) {
+        loop {
+            if let Some(at) = self.seen[self.passed..].find(wanted) {
+                self.passed += at + wanted.len();
+                return;
+            }
+            match self.shown.recv_timeout(LIMIT) {
+                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(_) => panic!("{wanted:?} was not shown; this was:\n{}", self.seen),
+            }
+        }
+    }
+
+    /// True while lines are echoed and edited by the terminal.
+    pub fn is_cooked(&self) -> bool {
+        tcgetattr(&self.theirs).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    /// The end of the program, with all that was shown as its output.
+    #[track_caller]
+    pub fn end(mut self) -> Seen {
+        let mut seen = finish(self.child.take().unwrap(), "…".into());
+        // What it has said is there; it may not have been taken yet.
+        while let Ok(bytes) = self.shown.recv_timeout(std::time::Duration::from_millis(200)) {
+            self.seen.push_str(&String::from_utf8_lossy(&bytes));
+        }
+        seen.stdout = std::mem::take(&mut self.seen);
+        seen
+    }
+}
+
+impl Drop for Pty {
+    /// A test that fails leaves nothing behind.
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            drop((child.kill(), child.wait()));
+        }
+    }
+}
