@@ -18,7 +18,8 @@ import concurrent.futures as cf
 sleep = time.sleep
 KINDS = {"RuntimeError": "misuse", "ValueError": "misuse", "Full": "Full", "Empty": "Empty",
          "BrokenBarrierError": "BrokenBarrierError", "TimeoutError": "TimeoutError", "CancelledError": "Cancelled",
-         "TypeError": "TypeError"}
+         "TypeError": "TypeError", "CalledProcessError": "CommandError", "TimeoutExpired": "TimeoutError",
+         "FileNotFoundError": "NotFound", "PermissionError": "IoError", "NotADirectoryError": "IoError", "OSError": "IoError"}
 def attempt(f):
     try:
         print(f())
@@ -381,6 +382,95 @@ attempt(kill)
 def once(): signal.signal(USR1, signal.SIG_IGN); seen.append(1)
 on_signal(USR1, once); raise_signal(USR1); raise_signal(USR1)
 attempt(lambda: len(seen)); raise_signal(signal.SIGWINCH); raise_signal(signal.SIGCHLD); raise_signal(signal.SIGPIPE)
+"#,
+    ),
+    (
+        "commands",
+        r#"
+            fn text(text) { text.replace("\n", "/"); text }
+            for how in ["exit 0", "exit 3", "exit 255", "kill -9 $$", "kill -15 $$", "kill -2 $$", "nope 2>&-"] {
+                attempt(|| sh(how).unchecked().run().code);
+            }
+            attempt(|| text(cmd("echo", "a  b", "*", "$HOME", "").capture().stdout));
+            attempt(|| text(cmd("tr", "a-z", "A-Z").stdin("input\n").capture().stdout));
+            attempt(|| text(sh("echo out; echo err >&2").capture().stderr));
+            attempt(|| text(sh("echo out; echo err >&2").stderr_to_stdout().capture().stdout));
+            attempt(|| text(cmd("pwd").dir("/usr").capture().stdout));
+            attempt(|| text(sh("echo $A-$B").env("A", 1).env("B", "two words").capture().stdout));
+            attempt(|| text(sh("echo ${HOME-none}").env_remove("HOME").capture().stdout));
+            attempt(|| cmd("printf", "a\\377b").capture().stdout_bytes.len);
+            attempt(|| cmd("false").run());
+            attempt(|| cmd("sleep", 600).timeout(0.1).run());
+            attempt(|| cmd("/no/such/program").run());
+            attempt(|| cmd("no such program").run());
+            attempt(|| cmd("/etc/passwd").run());
+            attempt(|| cmd("/").run());
+            attempt(|| cmd("pwd").dir("/no/such/folder").run());
+            attempt(|| cmd("pwd").dir("/etc/passwd").run());
+            attempt(|| cmd("echo", "a\x00b").run());
+            attempt(|| cmd("echo").env("A=B", 1).run());
+            let big = ""; big.pad(200000, "x");
+            attempt(|| cmd("true", big).run());
+            let child = sh("read line; echo got $line; exit 4").unchecked().start();
+            attempt(|| child.poll()); attempt(|| child.wait(0.01));
+            let done = child.communicate("words\n");
+            attempt(|| text(done.stdout)); attempt(|| done.code); attempt(|| child.poll().code); attempt(|| child.wait().code);
+            let sleeper = cmd("sleep", 600).start();
+            sleeper.terminate(); attempt(|| sleeper.wait().code); sleeper.terminate(); sleeper.kill();
+            let sleeper = cmd("sleep", 600).start();
+            sleeper.signal("HUP"); attempt(|| sleeper.wait().code); sleeper.signal("HUP");
+            attempt(|| cmd("true").start().communicate(big).code);
+            attempt(|| cmd("cat").start().communicate(big).stdout.len);
+            attempt(|| text(cmd("printf", "b\na\n").pipe(cmd("sort")).capture().stdout));
+        "#,
+        r#"
+import subprocess, os
+from subprocess import run, PIPE, STDOUT, DEVNULL, Popen
+text = lambda t: t.replace("\n", "/")
+sh = lambda line, **more: run(["/bin/sh", "-c", line], **more)
+for how in ["exit 0", "exit 3", "exit 255", "kill -9 $$", "kill -15 $$", "kill -2 $$", "nope 2>&-"]:
+    attempt(lambda: sh(how).returncode)
+kept = dict(capture_output=True, text=True)
+attempt(lambda: text(run(["echo", "a  b", "*", "$HOME", ""], **kept).stdout))
+attempt(lambda: text(run(["tr", "a-z", "A-Z"], input="input\n", **kept).stdout))
+attempt(lambda: text(sh("echo out; echo err >&2", **kept).stderr))
+attempt(lambda: text(sh("echo out; echo err >&2", stdout=PIPE, stderr=STDOUT, text=True).stdout))
+attempt(lambda: text(run(["pwd"], cwd="/usr", **kept).stdout))
+attempt(lambda: text(sh("echo $A-$B", env=os.environ | {"A": "1", "B": "two words"}, **kept).stdout))
+attempt(lambda: text(sh("echo ${HOME-none}", env={k: v for k, v in os.environ.items() if k != "HOME"}, **kept).stdout))
+attempt(lambda: len(run(["printf", "a\\377b"], capture_output=True).stdout))
+attempt(lambda: run(["false"], check=True))
+attempt(lambda: run(["sleep", "600"], timeout=0.1))
+attempt(lambda: run(["/no/such/program"]))
+attempt(lambda: run(["no such program"]))
+attempt(lambda: run(["/etc/passwd"]))
+attempt(lambda: run(["/"]))
+attempt(lambda: run(["pwd"], cwd="/no/such/folder"))
+attempt(lambda: run(["pwd"], cwd="/etc/passwd"))
+attempt(lambda: run(["echo", "a\0b"]))
+attempt(lambda: run(["echo"], env={"A=B": "1"}))
+big = "x" * 200000
+attempt(lambda: run(["true", big]))
+child = Popen(["/bin/sh", "-c", "read line; echo got $line; exit 4"], stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+attempt(lambda: child.poll())
+def wait():
+    try: child.wait(0.01); return True
+    except subprocess.TimeoutExpired: return False
+attempt(wait)
+out, _ = child.communicate("words\n")
+attempt(lambda: text(out)); attempt(lambda: child.returncode); attempt(lambda: child.poll()); attempt(lambda: child.wait())
+sleeper = Popen(["sleep", "600"])
+sleeper.terminate(); attempt(lambda: sleeper.wait()); sleeper.terminate(); sleeper.kill()
+sleeper = Popen(["sleep", "600"])
+sleeper.send_signal(1); attempt(lambda: sleeper.wait()); sleeper.send_signal(1)
+def feed(words):
+    child = Popen(words, stdin=PIPE, stdout=PIPE, stderr=PIPE, text=True)
+    out, _ = child.communicate(big)
+    return child.returncode, len(out)
+attempt(lambda: feed(["true"])[0])
+attempt(lambda: feed(["cat"])[1])
+first = Popen(["printf", "b\na\n"], stdout=PIPE)
+attempt(lambda: text(run(["sort"], stdin=first.stdout, **kept).stdout)); first.stdout.close(); first.wait()
 "#,
     ),
 ];

@@ -14,9 +14,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::process::Signal;
 
 use super::completed::{Captured, Completed, End, StageEnd};
+use super::ending::Ending;
 use super::fault::CommandFault;
 use super::launch::{self, Wiring};
 use super::leader::Leader;
@@ -34,39 +34,24 @@ use crate::kernel::{Enders, Kernel, ObjectCore, Source, WaitQueue, Waitable, blo
 /// How long the output of a command that has ended may be held open by somebody else.
 const HOLDER_GRACE: Duration = Duration::from_secs(2);
 
-/// The pauses between looks at a tree that is being ended.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
-const LAST_LOOK: Duration = Duration::from_millis(100);
-
-/// What was asked to end it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ending {
-    /// Nobody did.
-    No,
-    /// Somebody did; part of its tree may still run.
-    Begun,
-    /// Nothing of its tree is left.
-    Gone,
-}
-
 pub(super) struct State {
     pub(super) runs: Runs,
     pub(super) stdin: Option<Arc<OwnedFd>>,
     pub(super) out: Stream,
     err: Stream,
-    ending: Ending,
-    timed_out: bool,
+    pub(super) ending: Ending,
+    pub(super) timed_out: bool,
     /// The script itself ended it, or sent it a signal.
-    by_request: bool,
+    pub(super) by_request: bool,
     /// Rings when the output of a command that has ended was held open for long enough.
     holder_grace: Option<Alarm>,
     grace_is_over: bool,
     /// Rings when the time is up.
     timeout: Option<Alarm>,
     /// Rings when the tree is to be looked at again.
-    next_look: Option<Alarm>,
+    pub(super) next_look: Option<Alarm>,
     /// What is left of the time between TERM and KILL.
-    grace_left: Duration,
+    pub(super) grace_left: Duration,
     note: Option<String>,
     /// What went wrong with the output that was captured.
     pub(super) broken: Option<io::Error>,
@@ -86,9 +71,9 @@ pub(super) enum Runs {
 /// See the module.
 pub struct Child {
     core: Arc<ObjectCore>,
-    me: Weak<Child>,
+    pub(super) me: Weak<Child>,
     spec: Spec,
-    tree: Tree,
+    pub(super) tree: Tree,
     began: Duration,
     pids: Vec<u32>,
     pub(super) state: Mutex<State>,
@@ -303,16 +288,6 @@ impl Child {
         }
     }
 
-    /// Ends its whole tree: TERM now, KILL after the grace. Ending it again does nothing.
-    pub fn terminate(&self) {
-        self.end(Signal::TERM, |state| state.by_request = true);
-    }
-
-    /// Ends its whole tree with KILL, at once.
-    pub fn kill(&self) {
-        self.end(Signal::KILL, |state| state.by_request = true);
-    }
-
     /// Sends a signal to its process group.
     pub fn signal(&self, number: i32) {
         {
@@ -331,84 +306,6 @@ impl Child {
             let members: Vec<_> = self.tree.members().into_iter().filter(|p| p.group == group).collect();
             super::tree::send_to(&members, signal);
         }
-    }
-
-    fn time_is_up(&self) {
-        self.end(Signal::TERM, |state| state.timed_out = true);
-    }
-
-    /// Its simulated time is up.
-    pub(super) fn mocked_time_is_up(&self) {
-        self.state.lock().timed_out = true;
-    }
-
-    /// Ends it because the program ends: the same as [`Child::terminate`], but not by request of the script.
-    pub fn end_with_program(&self) {
-        self.end(Signal::TERM, |_| {});
-    }
-
-    fn end(&self, signal: Signal, note: impl FnOnce(&mut State)) {
-        {
-            let mut state = self.state.lock();
-            self.advance(&mut state, None);
-            if state.done.is_some() {
-                return;
-            }
-            note(&mut state);
-            if matches!(state.runs, Runs::Real { .. }) {
-                if state.ending != Ending::No && signal != Signal::KILL {
-                    return;
-                }
-                state.ending = Ending::Begun;
-            }
-            if signal == Signal::KILL {
-                state.grace_left = Duration::ZERO;
-            }
-        }
-        // Not under the guard of its state: under simulated time this may let another task go on.
-        if let Some(run) = self.mock_run() {
-            return run.end_with(End::Signal(signal.as_raw()));
-        }
-        self.tree.signal(signal);
-        self.look_later(FIRST_LOOK);
-    }
-
-    /// Looks whether its tree is gone, again and again; once nothing is left of the grace, with KILL.
-    fn look_later(&self, pause: Duration) {
-        // Kept before it can ring: what it would put in its own place must not be taken out again here.
-        let mut state = self.state.lock();
-        let pause = if state.grace_left.is_zero() { pause } else { pause.min(state.grace_left) };
-        let me = self.me.clone();
-        let alarm = alarm::after(pause, move || {
-            if let Some(child) = me.upgrade() {
-                child.look(pause);
-            }
-        });
-        let before = state.next_look.replace(alarm);
-        drop(state);
-        drop(before);
-    }
-
-    fn look(&self, pause: Duration) {
-        let grace_left = {
-            let mut state = self.state.lock();
-            state.grace_left = state.grace_left.saturating_sub(pause);
-            state.grace_left
-        };
-        let mut members = self.tree.glimpse();
-        if members.is_empty() || grace_left.is_zero() {
-            members = self.tree.members();
-        }
-        if members.is_empty() {
-            let mut state = self.state.lock();
-            state.ending = Ending::Gone;
-            state.waiters.nudge_all();
-            return;
-        }
-        if grace_left.is_zero() {
-            super::tree::send_to(&members, Signal::KILL);
-        }
-        self.look_later((pause * 2).min(LAST_LOOK));
     }
 
     // ---- what has happened meanwhile

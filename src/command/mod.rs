@@ -15,6 +15,7 @@ pub mod batch;
 pub mod call;
 pub mod child;
 pub mod completed;
+mod ending;
 pub mod exec;
 pub mod fault;
 pub mod guard;
