@@ -5,9 +5,7 @@
 //! Invariants: a job is started in the lowest slot that is free; it is over once, with its last try, and then its line is in
 //! the job log before anybody else hears of it; when the loop is left, however, nothing that it started runs.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
-use std::io;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,18 +14,22 @@ use super::arrange::{Arranger, Order, Sink};
 use super::halt::{Halting, When};
 use super::job::{Home, Job};
 use super::joblog::{Entry, JobLog, LogFault, Record};
+use super::launcher::Launcher;
 use super::results::Folder;
 use super::retry::{Retries, Waiting};
 use super::settings::{BatchFault, OnOver, Report, Settings};
+use super::slots::Slots;
 use super::summary::{self, Summary};
+use super::verdict::{is_failure, passes, status, unstartable};
 use super::watch::{Crowd, News, Watched};
 use crate::command::child::Child;
-use crate::command::completed::{Captured, Completed, End, StageEnd};
+use crate::command::completed::{Completed, End};
 use crate::command::fault::CommandFault;
 use crate::command::launch::{Wire, Wiring};
 use crate::command::spec::Spec;
 use crate::command::store::Store;
 use crate::command::stream::Which;
+use crate::kernel::door::block_through;
 use crate::kernel::{Stop, Task, block, current};
 
 /// How much of each output of a running job is kept in memory.
@@ -35,9 +37,6 @@ const IN_MEMORY: usize = 8 << 20;
 
 /// How long a job waits that the system could not start just now.
 const SYSTEM_BUSY: Duration = Duration::from_millis(50);
-
-/// The exit status of a job whose time was up, as timeout(1) has it.
-const TIMED_OUT: i32 = 124;
 
 /// Which jobs are done, by this record of a job log at `home`.
 fn done(jobs: &[Job], record: &Record, home: &Home) -> Vec<bool> {
@@ -90,6 +89,12 @@ struct Batch<'a, S> {
     waiting: Waiting,
     failing: HashMap<usize, Failing>,
     slots: Slots,
+    /// Starts commands beside the loop, where that is of use.
+    launcher: Option<Launcher>,
+    /// What it was told to start and has not yet.
+    starting: HashMap<usize, Start>,
+    /// The system had no room for more; it is asked again then.
+    busy_until: Duration,
     running: Vec<Watched>,
     /// Beside `running`.
     runs: Vec<Run>,
@@ -125,35 +130,19 @@ struct Run {
     halted: bool,
 }
 
+/// A try that is about to begin.
+struct Start {
+    run: Run,
+    /// How else it may be run, where its program turns out to be none.
+    by_shell: Option<Spec>,
+}
+
 /// A job that failed and waits for another try, or is in it.
 #[derive(Default)]
 struct Failing {
     tries: usize,
     /// What became of the last one.
     last: Option<(Run, Arc<Completed>)>,
-}
-
-/// Numbers from 1, the lowest free one first.
-#[derive(Default)]
-struct Slots {
-    free: BinaryHeap<Reverse<usize>>,
-    made: usize,
-}
-
-impl Slots {
-    fn take(&mut self) -> usize {
-        self.free.pop().map_or_else(
-            || {
-                self.made += 1;
-                self.made
-            },
-            |Reverse(slot)| slot,
-        )
-    }
-
-    fn give_back(&mut self, slot: usize) {
-        self.free.push(Reverse(slot));
-    }
 }
 
 const BOTH: [Which; 2] = [Which::Stdout, Which::Stderr];
@@ -178,6 +167,7 @@ impl<'a, S: Sink> Batch<'a, S> {
         let task = current();
         let limits = if task.kernel().is_sim() { Limits::default() } else { settings.limits };
         let to_run = fates.iter().filter(|fate| **fate == Fate::Open).count();
+        let launcher = Launcher::new(&task, settings.at_once.min(to_run));
         Ok(Batch {
             jobs,
             settings,
@@ -193,6 +183,9 @@ impl<'a, S: Sink> Batch<'a, S> {
             waiting: Waiting::default(),
             failing: HashMap::new(),
             slots: Slots::default(),
+            launcher,
+            starting: HashMap::new(),
+            busy_until: Duration::ZERO,
             running: Vec::new(),
             runs: Vec::new(),
             results: if settings.keeps { vec![None; jobs.len()] } else { Vec::new() },
@@ -204,12 +197,12 @@ impl<'a, S: Sink> Batch<'a, S> {
     fn run(&mut self, on_over: OnOver<'_>) -> Result<(), BatchFault> {
         loop {
             let until = self.start_what_may_start(on_over)?;
-            if self.running.is_empty() && until.is_none() {
+            if self.running.is_empty() && self.starting.is_empty() && until.is_none() {
                 break;
             }
             let now = self.task.kernel().now();
             let limit = until.map(|until| until.saturating_sub(now));
-            match block(&mut News::new(&self.crowd, &mut self.running), limit) {
+            match block(&mut News::new(&self.crowd, &mut self.running, self.launcher.as_ref()), limit) {
                 Ok(()) | Err(Stop::TimedOut) => {}
                 Err(stop) => return Err(BatchFault::Stopped(stop)),
             }
@@ -238,12 +231,15 @@ impl<'a, S: Sink> Batch<'a, S> {
 
     /// Starts jobs while there is room. Gives the time at which something else may be started, where only time is in the way.
     fn start_what_may_start(&mut self, on_over: OnOver<'_>) -> Result<Option<Duration>, BatchFault> {
-        while self.may_start() && self.running.len() < self.settings.at_once {
+        while self.may_start() && self.running.len() + self.starting.len() < self.settings.at_once {
             while self.fates.get(self.next) == Some(&Fate::Skipped) {
                 self.pass_over(self.next)?;
                 self.next += 1;
             }
             let now = self.task.kernel().now();
+            if now < self.busy_until {
+                return Ok(Some(self.busy_until));
+            }
             let due = self.waiting.next_due();
             if due.is_none_or(|due| due > now) && self.next >= self.jobs.len() {
                 return Ok(due);
@@ -255,9 +251,7 @@ impl<'a, S: Sink> Batch<'a, S> {
                 self.next += 1;
                 self.next - 1
             });
-            if !self.start(job, on_over)? {
-                return Ok(Some(now + SYSTEM_BUSY));
-            }
+            self.start(job, on_over)?;
         }
         if !self.may_start() {
             for job in self.waiting.take_all() {
@@ -269,37 +263,77 @@ impl<'a, S: Sink> Batch<'a, S> {
         Ok(None)
     }
 
-    /// False when the system has no room for it just now.
-    fn start(&mut self, job: usize, on_over: OnOver<'_>) -> Result<bool, BatchFault> {
+    fn start(&mut self, job: usize, on_over: OnOver<'_>) -> Result<(), BatchFault> {
         let slot = self.slots.take();
         let runnable = self.jobs[job].runnable(slot);
         let started = self.task.kernel().world().wall_clock();
         if let Some(folder) = &mut self.folder {
             folder.begin(job + 1)?;
         }
-        let mut spec = runnable.spec;
-        let mut outcome = self.launch(job, &mut spec);
-        if let (Err(CommandFault::NotExecutable { .. }), Some(by_shell)) = (&outcome, runnable.by_shell) {
-            spec = by_shell;
-            outcome = self.launch(job, &mut spec);
-        }
+        let spec = self.fitted(job, runnable.spec);
         let kept = [Store::with_cap(IN_MEMORY), Store::with_cap(IN_MEMORY)];
         let run = Run { job, slot, started, limit: spec.timeout, received: 0, said: Vec::new(), kept, halted: false };
+        let start = Start { run, by_shell: runnable.by_shell };
+        let wiring = self.wiring();
+        match &self.launcher {
+            Some(launcher) => {
+                launcher.order(job, spec, wiring);
+                self.starting.insert(job, start);
+                Ok(())
+            }
+            None => {
+                let outcome = Child::start(&spec, wiring);
+                self.arrived(start, spec, outcome, on_over)
+            }
+        }
+    }
+
+    /// What the launcher has started meanwhile.
+    fn take_arrivals(&mut self, on_over: OnOver<'_>) -> Result<(), BatchFault> {
+        let arrivals = self.launcher.as_ref().map(Launcher::arrivals).unwrap_or_default();
+        for (job, spec, launched) in arrivals {
+            if let Some(start) = self.starting.remove(&job) {
+                let outcome = launched.map(|launched| Child::adopt(spec.clone(), launched));
+                self.arrived(start, spec, outcome, on_over)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A try has begun, or could not.
+    fn arrived(
+        &mut self,
+        start: Start,
+        mut spec: Spec,
+        mut outcome: Result<Arc<Child>, CommandFault>,
+        on_over: OnOver<'_>,
+    ) -> Result<(), BatchFault> {
+        let Start { mut run, by_shell } = start;
+        if let (Err(CommandFault::NotExecutable { .. }), Some(by_shell)) = (&outcome, by_shell) {
+            spec = self.fitted(run.job, by_shell);
+            outcome = Child::start(&spec, self.wiring());
+        }
         match outcome {
             Ok(child) => {
                 child.keep_in_memory(IN_MEMORY);
+                // Others have brought it all to an end while it was being started.
+                run.halted = self.halting.verdict() == When::Now;
+                if run.halted {
+                    child.end_with_program();
+                }
                 self.running.push(Watched::new(child, &self.task, self.is_live()));
                 self.runs.push(run);
+                Ok(())
             }
-            Err(CommandFault::Stopped(stop)) => return Err(BatchFault::Stopped(stop)),
-            Err(CommandFault::System { error, .. }) if !self.running.is_empty() && passes(&error) => {
-                self.slots.give_back(slot);
-                self.waiting.add(self.task.kernel().now() + SYSTEM_BUSY, job);
-                return Ok(false);
+            Err(CommandFault::Stopped(stop)) => Err(BatchFault::Stopped(stop)),
+            Err(CommandFault::System { error, .. }) if self.has_others() && passes(&error) => {
+                self.slots.give_back(run.slot);
+                self.busy_until = self.task.kernel().now() + SYSTEM_BUSY;
+                self.waiting.add(self.busy_until, run.job);
+                Ok(())
             }
-            Err(fault) => self.not_started(run, unstartable(&spec, &fault), on_over)?,
+            Err(fault) => self.not_started(run, unstartable(&spec, &fault), on_over),
         }
-        Ok(true)
     }
 
     /// Why it could not be started counts as what it said.
@@ -315,24 +349,35 @@ impl<'a, S: Sink> Batch<'a, S> {
         self.ended(run, Arc::new(done), on_over)
     }
 
+    /// True when something will end, and make room.
+    fn has_others(&self) -> bool {
+        !self.running.is_empty() || !self.starting.is_empty()
+    }
+
     fn is_live(&self) -> bool {
         self.arranger.as_ref().is_some_and(Arranger::is_live)
     }
 
-    fn launch(&self, job: usize, spec: &mut Spec) -> Result<Arc<Child>, CommandFault> {
+    /// The command with what the settings say for all.
+    fn fitted(&self, job: usize, mut spec: Spec) -> Spec {
         spec.timeout = spec.timeout.or(self.settings.timeout);
         if let Some(folder) = self.folder.as_ref().filter(|_| !self.is_live()) {
-            folder.redirect(job + 1, spec);
+            folder.redirect(job + 1, &mut spec);
         }
+        spec
+    }
+
+    fn wiring(&self) -> Wiring {
         let is_mixed = self.settings.order == Some(Order::Mixed);
         let goes_through = is_mixed && !self.settings.keeps && self.folder.is_none();
         let wire = if goes_through { Wire::Inherit } else { Wire::Pipe };
-        Child::start(spec, Wiring { stdin: Wire::Null, stdout: wire, stderr: wire })
+        Wiring { stdin: Wire::Null, stdout: wire, stderr: wire }
     }
 
     // ---- taking in
 
     fn take_in(&mut self, on_over: OnOver<'_>) -> Result<(), BatchFault> {
+        self.take_arrivals(on_over)?;
         let mut at = 0;
         while at < self.running.len() {
             self.pass_on(at)?;
@@ -483,8 +528,26 @@ impl<'a, S: Sink> Batch<'a, S> {
         self.arranger.as_mut().map_or(Ok(()), |arranger| arranger.over(job, tag, None)).map_err(BatchFault::Output)
     }
 
+    /// Waits for what is being started: it has to be known to be ended.
+    fn take_what_is_starting(&mut self) {
+        while !self.starting.is_empty() {
+            let mut arrival = News::new(&self.crowd, &mut [], self.launcher.as_ref());
+            if block_through(&mut arrival).is_err() {
+                // The program is over, and its end ends what has been started.
+                return;
+            }
+            for (job, spec, launched) in self.launcher.as_ref().map(Launcher::arrivals).unwrap_or_default() {
+                if let (Some(start), Ok(launched)) = (self.starting.remove(&job), launched) {
+                    self.running.push(Watched::new(Child::adopt(spec, launched), &self.task, false));
+                    self.runs.push(start.run);
+                }
+            }
+        }
+    }
+
     /// Ends all that runs, and waits until it is gone.
     fn end_all(&mut self) {
+        self.take_what_is_starting();
         self.running.iter().for_each(|watched| watched.child().end_with_program());
         for watched in std::mem::take(&mut self.running) {
             let mut run = self.runs.remove(0);
@@ -500,48 +563,5 @@ impl<'a, S: Sink> Batch<'a, S> {
                 self.log(&run, &done);
             }
         }
-    }
-}
-
-fn is_failure(done: &Completed) -> bool {
-    done.timed_out || done.is_failure()
-}
-
-/// How a shell would tell the end of a job; 0 for none that is a failure.
-fn status(done: &Completed) -> i32 {
-    match done.decisive().end {
-        _ if done.timed_out => TIMED_OUT,
-        _ if !done.is_failure() => 0,
-        End::Code(code) => code,
-        End::Signal(number) => 128 + number,
-    }
-}
-
-/// The system may have room for it later.
-fn passes(error: &io::Error) -> bool {
-    let busy = [libc::EAGAIN, libc::EMFILE, libc::ENFILE, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|code| busy.contains(&code))
-}
-
-/// The result of a job that could not be started, as a shell has it: 127 for no such program, else 126.
-fn unstartable(spec: &Spec, fault: &CommandFault) -> Completed {
-    let code = if matches!(fault, CommandFault::NotFound { .. }) { 127 } else { 126 };
-    let mut said = Store::default();
-    // It is short, and stays in memory.
-    let why = match fault {
-        CommandFault::NotFound { program, .. } => format!("there is no program {program:?}"),
-        fault => fault.to_string(),
-    };
-    let _in_memory = said.push(format!("orch: {why}\n").as_bytes());
-    let command = spec.text();
-    let stage = StageEnd { command: command.clone(), pid: 0, end: End::Code(code), unchecked: false, seconds: 0.0 };
-    Completed {
-        command,
-        stages: vec![stage],
-        seconds: 0.0,
-        timed_out: false,
-        note: None,
-        stdout: Captured::new(Store::default()),
-        stderr: Captured::new(said),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
+use super::launcher::Launcher;
 use crate::command::child::Child;
 use crate::command::completed::Completed;
 use crate::command::fault::CommandFault;
@@ -123,14 +124,15 @@ impl Waitable for Crowd {
 pub struct News<'a> {
     crowd: Arc<Crowd>,
     running: &'a mut [Watched],
+    launcher: Option<&'a Launcher>,
     /// The first look is only for what no descriptor shows: the wait that follows polls them anyway.
     first: bool,
 }
 
 impl<'a> News<'a> {
-    /// Of these.
-    pub fn new(crowd: &Arc<Crowd>, running: &'a mut [Watched]) -> News<'a> {
-        News { crowd: crowd.clone(), running, first: true }
+    /// Of these, and of what is being started.
+    pub fn new(crowd: &Arc<Crowd>, running: &'a mut [Watched], launcher: Option<&'a Launcher>) -> News<'a> {
+        News { crowd: crowd.clone(), running, launcher, first: true }
     }
 }
 
@@ -138,7 +140,7 @@ impl Operation for News<'_> {
     type Output = ();
 
     fn poll(&mut self, _waker: &Waker) -> Poll<()> {
-        let mut some = false;
+        let mut some = self.launcher.is_some_and(Launcher::has_arrivals);
         if !std::mem::take(&mut self.first) {
             let ready = ready_now(&self.sources());
             let (mut ready, mut at) = (ready.into_iter().peekable(), 0);
