@@ -22,6 +22,9 @@ fn at_terminal(script: &str) -> Session {
     Session { terminal: Pty::start(&[ORCH, "run", "script.rhai"], &program.own_folder()), _program: program }
 }
 
+// Commands here say that they wait once they have the terminal: until then it is orch that Ctrl-C and Ctrl-Z go to. And they
+// start nothing afterwards: a shell that is stopped while it starts a program is not seen to be stopped (it waits in vfork).
+
 /// A shell with job control at a terminal; it has `orch` as `$ORCH`.
 fn in_a_shell(script: &str) -> Session {
     let program = Program::script(script);
@@ -89,7 +92,7 @@ fn ctrl_c_ends_the_command_and_orch() {
 #[test]
 fn a_command_that_hears_ctrl_c_goes_on_and_so_does_orch() {
     let Session { mut terminal, _program } = at_terminal(
-        "print(sh(\"trap 'echo caught; n=1' INT; echo waits; while test -z $n; do sleep 0.05; done; exit 3\").unchecked().run().code);\n\
+        "print(sh(\"trap 'echo caught; n=1' INT; until test $(ps -o tpgid= -p $$) -eq $$; do sleep 0.01; done; echo waits; while test -z $n; do sleep 0.05; done; exit 3\").unchecked().run().code);\n\
          print(\"on\"); cmd(\"sleep\", 1000).run();",
     );
     terminal.shows("waits");
@@ -116,8 +119,9 @@ fn ctrl_c_while_no_command_has_the_terminal() {
 
 #[test]
 fn ctrl_z_stops_orch_with_the_command_and_fg_lets_both_go_on() {
-    let Session { mut terminal, _program } =
-        in_a_shell("sh(\"echo waits; read line; echo got $line\").run(); print(\"over\");");
+    let Session { mut terminal, _program } = in_a_shell(
+        "sh(\"until test $(ps -o tpgid= -p $$) -eq $$; do sleep 0.01; done; echo waits; read line; echo got $line\").run(); print(\"over\");",
+    );
     for _ in 0..2 {
         terminal.types("$ORCH run script.rhai\n");
         terminal.shows("waits");
@@ -130,6 +134,8 @@ fn ctrl_z_stops_orch_with_the_command_and_fg_lets_both_go_on() {
             terminal.shows("prompt> ");
             terminal.types("fg\n");
             terminal.shows("script.rhai\r\n");
+            // Until the command goes on, a key is lost that would stop it.
+            std::thread::sleep(std::time::Duration::from_millis(1000));
         }
         terminal.types("words\n");
         terminal.shows("got words");
@@ -144,7 +150,10 @@ fn ctrl_z_stops_orch_with_the_command_and_fg_lets_both_go_on() {
 #[test]
 fn a_stopped_orch_is_ended_with_its_command() {
     let mut family = Family::new();
-    let Session { mut terminal, _program } = in_a_shell(&format!("sh(`echo waits; {}`).run();", family.sleep()));
+    let Session { mut terminal, _program } = in_a_shell(&format!(
+        "sh(`until test $(ps -o tpgid= -p $$) -eq $$; do sleep 0.01; done; echo waits; exec {}`).run();",
+        family.sleep()
+    ));
     terminal.types("$ORCH run script.rhai\n");
     terminal.shows("waits");
     terminal.types(CTRL_Z);
@@ -221,8 +230,9 @@ fn two_want_to_read() {
 /// Stopped, let go on in the background, and brought back: it reads then.
 #[test]
 fn bg_and_fg() {
-    let Session { mut terminal, _program } =
-        in_a_shell("sh(\"echo waits; sleep 1; read line; echo got $line\").run(); print(\"over\");");
+    let Session { mut terminal, _program } = in_a_shell(
+        "sh(\"until test $(ps -o tpgid= -p $$) -eq $$; do sleep 0.01; done; echo waits; read line; echo got $line\").run(); print(\"over\");",
+    );
     terminal.types("$ORCH run script.rhai\n");
     terminal.shows("waits");
     terminal.types(CTRL_Z);

@@ -192,7 +192,7 @@ impl Child {
         let Some(leader) = leaders.first().cloned() else {
             return;
         };
-        let Some(foreground) = Foreground::lend(leader.pid()) else {
+        let Some(foreground) = Foreground::lend(&self.pids) else {
             return;
         };
         let me = self.me.clone();

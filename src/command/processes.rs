@@ -28,6 +28,13 @@ pub struct Stat {
     pub started: u64,
 }
 
+impl Stat {
+    /// True when it was stopped and goes on when it is let.
+    pub fn is_stopped(&self) -> bool {
+        self.state == 'T'
+    }
+}
+
 /// Reads the state of one process; `None` when there is none of this number.
 pub fn stat(pid: i32) -> Option<Stat> {
     parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)

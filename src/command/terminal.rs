@@ -13,7 +13,7 @@ use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::processes::{self, Stat};
-use crate::kernel::os::{set_foreground_group, stop_here, without_ttou};
+use crate::kernel::os::{give_foreground_to, set_foreground_group, stop_here, without_ttou};
 use crate::kernel::threads;
 
 static LENT: AtomicBool = AtomicBool::new(false);
@@ -36,14 +36,16 @@ pub struct Foreground {
     modes: Option<Termios>,
     ours: Pid,
     borrower: Pid,
+    /// The processes that orch itself started in the group.
+    members: Vec<u32>,
     /// False while orch has it back: when both were stopped, and let go on in the background.
     is_lent: AtomicBool,
 }
 
 impl Foreground {
-    /// Lends the terminal to the group of this process; `None` where orch has none to lend.
-    pub fn lend(group: u32) -> Option<Foreground> {
-        let group = Pid::from_raw(group.cast_signed())?;
+    /// Lends the terminal to the group of these processes, which the first one leads; `None` where orch has none to lend.
+    pub fn lend(members: &[u32]) -> Option<Foreground> {
+        let group = Pid::from_raw(members.first()?.cast_signed())?;
         if !is_ours() || LENT.swap(true, Ordering::AcqRel) {
             return None;
         }
@@ -51,6 +53,7 @@ impl Foreground {
             modes: tcgetattr(stdin()).ok(),
             ours: getpgrp(),
             borrower: group,
+            members: members.to_vec(),
             is_lent: AtomicBool::new(false),
         };
         foreground.hand_over();
@@ -59,9 +62,22 @@ impl Foreground {
 
     fn hand_over(&self) {
         self.is_lent.store(true, Ordering::Release);
+        let are_stopped =
+            || self.members.iter().filter_map(|pid| processes::stat(pid.cast_signed())).filter(Stat::is_stopped);
+        // They have tried to read too soon. Who stops from now on may have been stopped by Ctrl-Z, and stays so.
+        let mut too_soon: Vec<Stat> = are_stopped().collect();
         // It may have ended already: then there is nobody to lend it to, and `drop` takes it back.
-        let _lent = set_foreground_group(stdin(), self.borrower);
-        // It may have tried to read too soon, and was stopped for that.
+        let _lent = give_foreground_to(stdin(), self.borrower);
+        let late: Vec<Stat> = are_stopped().collect();
+        // Ctrl-Z would have stopped the first as well.
+        if late.iter().all(|p| p.pid != self.borrower.as_raw_nonzero().get()) {
+            too_soon.extend(late);
+        }
+        too_soon.iter().for_each(|p| _ = processes::send(p, Signal::CONT));
+    }
+
+    /// All of the group go on, wherever they were.
+    fn go_on(&self) {
         let _gone = kill_process_group(self.borrower, Signal::CONT);
     }
 
@@ -79,10 +95,17 @@ impl Foreground {
 
     /// The borrower was stopped, as by Ctrl-Z: orch stops too, with whoever waits for it, and when it is let go on, so is
     /// the borrower, with the terminal as it had left it.
-    fn stop_together(&self) {
-        if !self.is_lent.load(Ordering::Acquire) && is_in_front(self.ours) {
-            // Both went on in the background, then orch was brought to the front: now the borrower wants to read.
-            return self.hand_over();
+    fn stopped(&self, by: i32) {
+        if by == libc::SIGTTIN || by == libc::SIGTTOU {
+            if self.is_lent.load(Ordering::Acquire) {
+                // It has tried to read just before it was lent the terminal.
+                return self.go_on();
+            }
+            if is_in_front(self.ours) {
+                // Both went on in the background, then orch was brought to the front: now the borrower wants to read.
+                self.hand_over();
+                return self.go_on();
+            }
         }
         let modes = tcgetattr(stdin()).ok();
         self.take_back();
@@ -96,9 +119,8 @@ impl Foreground {
             if let Some(modes) = &modes {
                 let _gone = without_ttou(|| tcsetattr(stdin(), OptionalActions::Drain, modes));
             }
-        } else {
-            let _gone = kill_process_group(self.borrower, Signal::CONT);
         }
+        self.go_on();
     }
 }
 
@@ -121,10 +143,12 @@ pub fn watch_for_stops(
                 return;
             }
             let seen = waitid(WaitId::PidFd(borrower.as_fd()), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
-            if seen.is_err() {
+            let Ok(seen) = seen else {
                 return;
+            };
+            if let Some(signal) = seen.and_then(|status| status.stopping_signal()) {
+                with_terminal(&|foreground: &Foreground| foreground.stopped(signal));
             }
-            with_terminal(&Foreground::stop_together);
         }
     }))
 }

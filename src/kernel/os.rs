@@ -15,6 +15,15 @@ pub fn set_foreground_group(terminal: rustix::fd::BorrowedFd<'_>, group: Pid) ->
     without_ttou(|| rustix::termios::tcsetpgrp(terminal, group))
 }
 
+/// The same for a process that is in the foreground itself. Where it no longer is, it is stopped, as everybody is who wants the
+/// terminal in the background, until it is there again.
+///
+/// # Errors
+/// As [`set_foreground_group`].
+pub fn give_foreground_to(terminal: rustix::fd::BorrowedFd<'_>, group: Pid) -> rustix::io::Result<()> {
+    with_mask(libc::SIG_UNBLOCK, libc::SIGTTOU, || rustix::termios::tcsetpgrp(terminal, group))
+}
+
 /// Runs `body` with SIGTTOU blocked in this thread: who changes the terminal from the background is stopped by it, unless
 /// it is blocked (POSIX, `tcsetpgrp`).
 pub fn without_ttou<R>(body: impl FnOnce() -> R) -> R {
