@@ -15,6 +15,7 @@ use whole::{files, golden};
 const PROMISED: &[(&str, &[&str])] = &[
     ("", &["Thread", "spawn_thread", "current_thread", "main_thread", "active_count", "threads", "Timer", "interval"]),
     ("", &["Local", "sleep", "time", "monotonic", "strftime", "cpu_count", "TaskGroup", "print", "args", "exit"]),
+    ("", &["run_all"]),
     ("", &["random", "randint", "choice", "shuffle", "select", "as_completed", "wait", "make_requests"]),
     ("", &["Lock", "RLock", "Semaphore", "BoundedSemaphore", "Event", "Condition", "Barrier", "RwLock", "Latch"]),
     ("", &["Value", "SharedList", "SharedMap", "Queue", "LifoQueue", "PriorityQueue"]),

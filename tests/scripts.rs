@@ -60,6 +60,8 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
     let kept = quiet
         && seen.status == if deadlock { 3 } else { 0 }
         && match name {
+            "build_targets" => lines[0] == "parser: built" && lines[3] == "tests: not started",
+            "convert_folder" => lines[2..] == ["I AM ONE", "I AM THREE", "I AM TWO"],
             "daemon" => lines.last() == Some(&"end") && !lines.contains(&"3s"),
             "daemon_join" => lines == ["task t1", "5s", "3s", "1s", "end"],
             "futures_as_completed" => numbers(&lines) == [1, 2, 4, 4],
@@ -80,7 +82,7 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
                     && seen.stderr.matches("error: DeadlockError").count() == 1
                     && seen.stderr.matches("error: AbandonedLock").count() <= 4
             }
-            "release" => lines.last() == Some(&"the newest tag is v0.0.1"),
+            "release" => lines.last() == Some(&"the archive holds version 0.0.1"),
             "semaphore" => never_more_than_five(&lines),
             "signals" => shuts_down(&lines),
             "subprocess" => lines.len() == 8 && lines[6] == "ended by TERM" && lines[7] == "42",

@@ -206,8 +206,7 @@ on_signal("INT", || throw "stop");
 print("ready");
 let done = sh("echo begun >&2; sleep 1.5; echo done").capture();
 print(done.stdout.len());
-print("ready again");
-try { cmd("sleep", 1000).run(); } catch (e) { print(e); }
+try { print("ready again"); cmd("sleep", 1000).run(); } catch (e) { print(e); }
 "#,
     );
     live.signal("USR1");

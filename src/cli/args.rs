@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use super::map_args::MapOptions;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 const EXAMPLES: &str = "Examples:
@@ -10,6 +11,7 @@ const EXAMPLES: &str = "Examples:
   orch run --sim --seed 7 script.rhai        simulated time, repeatable to the byte
   orch run --until 45 script.rhai            end it after 45 seconds
   orch eval '(1..4).map(|n| n * n)'          run a line and print its value
+  orch map -j8 gzip {} ::: *.log              run a command for each of many arguments
   orch doc Queue                             look something up
   orch doc --definitions defs                definitions for editors
 
@@ -32,6 +34,8 @@ pub enum Command {
     Run(RunOptions),
     /// Run a line and print its value
     Eval(EvalOptions),
+    /// Run a command for each of many arguments, several at once
+    Map(Box<MapOptions>),
     /// The reference, or one entry of it with its examples
     Doc(DocOptions),
     /// Completions for a shell

@@ -3,6 +3,8 @@
 pub mod args;
 pub mod doc;
 pub mod helper;
+pub mod map;
+pub mod map_args;
 pub mod run;
 pub mod terminal;
 
@@ -25,6 +27,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
     match command {
         Command::Run(options) => run::file(&options, script_args),
         Command::Eval(options) => run::code(&options),
+        Command::Map(options) => map::run(&options),
         Command::Doc(options) => doc::show(&options),
         Command::Completions { shell } => doc::write_out(&args::completions(shell)),
     }

@@ -73,11 +73,15 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
         return 1;
     }
     let status = kernel.wait_exit(None).unwrap_or(1);
-    // What the script started ends with it. Whoever asked twice does not want to wait.
-    for left in end_everything(GRACE, || kernel.is_urgent()) {
-        host.say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
-    }
+    clear_up(&kernel, |note| host.say(note));
     status
+}
+
+/// What the program started ends with it. Whoever asked twice does not want to wait.
+pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
+    for left in end_everything(GRACE, || kernel.is_urgent()) {
+        say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
+    }
 }
 
 fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::command::stream::Which;
 use crate::observe::progress::{Bars, Drawn};
 use crate::script::Output;
 use crate::script::progress::Bar;
@@ -22,6 +23,17 @@ impl Terminal {
 }
 
 impl Output for Terminal {
+    fn pass_on(&self, which: Which, bytes: &[u8]) -> io::Result<()> {
+        self.minding_bars(|| match which {
+            Which::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(bytes)?;
+                out.flush()
+            }
+            Which::Stderr => io::stderr().lock().write_all(bytes),
+        })
+    }
+
     fn print(&self, text: &str) -> io::Result<()> {
         self.minding_bars(|| {
             let mut out = io::stdout().lock();

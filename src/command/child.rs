@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use super::completed::{Captured, Completed, End, StageEnd};
 use super::ending::Ending;
 use super::fault::CommandFault;
-use super::launch::{self, Wiring};
+use super::launch::{self, Launched, Wiring};
 use super::leader::Leader;
 use super::mock::{Mock, MockRun};
 use super::processes;
@@ -54,11 +54,13 @@ pub(super) struct State {
     pub(super) grace_left: Duration,
     note: Option<String>,
     /// What went wrong with the output that was captured.
-    broken: Option<io::Error>,
+    pub(super) broken: Option<io::Error>,
     pub(super) done: Option<Arc<Completed>>,
     foreground: Option<Foreground>,
     was_in_front: bool,
     pub(super) waiters: WaitQueue,
+    /// How much is read of each output before others get their turn.
+    pub(super) reads: usize,
 }
 
 pub(super) enum Runs {
@@ -86,67 +88,72 @@ impl Child {
         let task = current();
         let kernel = task.kernel().clone();
         door::check(&task)?;
-        let began = kernel.now();
-        let mock = if kernel.is_sim() { Mock::find(&kernel, &spec.text()) } else { None };
-        let tree = Tree::new();
-        let (runs, pids, stdin, out, err) = match &mock {
-            Some(_) => {
-                let pid = u32::try_from(kernel.next_number()).unwrap_or(u32::MAX);
-                let runs = Runs::Mocked { run: MockRun::default(), end: None };
-                (runs, vec![pid], None, Stream::default(), Stream::default())
-            }
-            None => {
-                let started = launch::start(spec, wiring, &tree)?;
-                let pids = started.leaders.iter().map(|leader| leader.pid()).collect();
-                let ends = vec![None; started.leaders.len()];
-                let runs = Runs::Real { leaders: started.leaders, ends };
-                (runs, pids, started.stdin, Stream::new(started.stdout), Stream::new(started.stderr))
-            }
+        let Some(mock) = Some(&kernel).filter(|kernel| kernel.is_sim()).and_then(|k| Mock::find(k, &spec.text()))
+        else {
+            return Ok(Child::adopt(spec.clone(), launch::launch(spec, wiring, kernel.now())?));
+        };
+        let pid = u32::try_from(kernel.next_number()).unwrap_or(u32::MAX);
+        let runs = Runs::Mocked { run: MockRun::default(), end: None };
+        let child = Child::assemble(spec.clone(), Tree::new(), kernel.now(), vec![pid], runs);
+        super::mock::play(&kernel, &child, mock)?;
+        Ok(child)
+    }
+
+    /// A command whose processes have been started.
+    pub fn adopt(spec: Spec, launched: Launched) -> Arc<Child> {
+        let Launched { started, tree, began } = launched;
+        let pids = started.leaders.iter().map(|leader| leader.pid()).collect();
+        let ends = vec![None; started.leaders.len()];
+        let child = Child::assemble(spec, tree, began, pids, Runs::Real { leaders: started.leaders, ends });
+        let weak = child.me.clone();
+        let mut state = child.state.lock();
+        (state.stdin, state.out.fd, state.err.fd) = (started.stdin, started.stdout, started.stderr);
+        state.timeout = child.spec.timeout.map(|limit| {
+            alarm::after(limit, move || {
+                if let Some(child) = weak.upgrade() {
+                    child.time_is_up();
+                }
+            })
+        });
+        drop(state);
+        child
+    }
+
+    fn assemble(spec: Spec, tree: Tree, began: Duration, pids: Vec<u32>, runs: Runs) -> Arc<Child> {
+        let state = State {
+            runs,
+            stdin: None,
+            out: Stream::default(),
+            err: Stream::default(),
+            ending: Ending::No,
+            timed_out: false,
+            by_request: false,
+            holder_grace: None,
+            grace_is_over: false,
+            timeout: None,
+            next_look: None,
+            grace_left: spec.kill_after,
+            note: None,
+            broken: None,
+            done: None,
+            foreground: None,
+            was_in_front: false,
+            waiters: WaitQueue::default(),
+            reads: READS,
         };
         let child = Arc::new_cyclic(|me| Child {
             core: ObjectCore::new("Child"),
             me: me.clone(),
-            spec: spec.clone(),
+            spec,
             tree,
             began,
             pids,
-            state: Mutex::new(State {
-                runs,
-                stdin,
-                out,
-                err,
-                ending: Ending::No,
-                timed_out: false,
-                by_request: false,
-                holder_grace: None,
-                grace_is_over: false,
-                timeout: None,
-                next_look: None,
-                grace_left: spec.kill_after,
-                note: None,
-                broken: None,
-                done: None,
-                foreground: None,
-                was_in_front: false,
-                waiters: WaitQueue::default(),
-            }),
+            state: Mutex::new(state),
         });
-        kernel.events().emit(|| Event::ChildStarted { task: task.id(), object: child.core.id(), pid: child.pid() });
-        match mock {
-            Some(mock) => super::mock::play(&kernel, &child, mock)?,
-            None => {
-                let weak = child.me.clone();
-                child.state.lock().timeout = spec.timeout.map(|limit| {
-                    alarm::after(limit, move || {
-                        if let Some(child) = weak.upgrade() {
-                            child.time_is_up();
-                        }
-                    })
-                });
-            }
-        }
+        let (task, object, pid) = (current(), child.core.id(), child.pid());
+        task.kernel().events().emit(|| Event::ChildStarted { task: task.id(), object, pid });
         super::running::add(&child);
-        Ok(child)
+        child
     }
 
     /// The command.
@@ -167,6 +174,13 @@ impl Child {
     /// True when the script itself ended it, or sent it a signal.
     pub fn ended_by_request(&self) -> bool {
         self.state.lock().by_request
+    }
+
+    /// Keeps so many bytes of each output in memory, and the rest in a file.
+    pub fn keep_in_memory(&self, bytes: usize) {
+        let mut state = self.state.lock();
+        state.out.store.set_cap(bytes);
+        state.err.store.set_cap(bytes);
     }
 
     /// Gives it the terminal until it ends, where orch has one to give.
@@ -308,7 +322,7 @@ impl Child {
         }
         let mut news = self.reap(state);
         for which in [Which::Stdout, Which::Stderr] {
-            let reads = if line == Some(which) { 1 } else { READS };
+            let reads = if line == Some(which) { 1 } else { state.reads };
             match state.stream(which).drain(reads) {
                 Ok(some) => news |= some,
                 Err(error) => {

@@ -134,6 +134,27 @@ impl Captured {
         Captured { store: Mutex::new(store), rendition: Mutex::default() }
     }
 
+    /// Holds what is in `store` from now on.
+    pub fn refill(&self, store: Store) {
+        *self.store.lock() = store;
+    }
+
+    /// Gives all of it, piece by piece, and keeps it.
+    ///
+    /// # Errors
+    /// Those of the file that holds what was too much for the memory, and of `put`.
+    pub fn copy_to(&self, put: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        self.store.lock().copy_to(put)
+    }
+
+    /// The last bytes, at most `most`.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn last(&self, most: usize) -> io::Result<Vec<u8>> {
+        self.store.lock().last(most)
+    }
+
     /// How many bytes it is.
     pub fn len(&self) -> u64 {
         self.store.lock().len()

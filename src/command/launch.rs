@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -56,6 +57,26 @@ pub struct Started {
     pub stdout: Option<Arc<OwnedFd>>,
     /// Where its standard error comes from; does not block.
     pub stderr: Option<Arc<OwnedFd>>,
+}
+
+/// A started command with its tree.
+pub struct Launched {
+    /// Its processes and pipes.
+    pub started: Started,
+    /// What it is told by, and ended through.
+    pub tree: Tree,
+    /// When it began.
+    pub began: Duration,
+}
+
+/// Starts a command as a tree of its own; `now` is the time.
+///
+/// # Errors
+/// As [`start`].
+pub fn launch(spec: &Spec, wiring: Wiring, now: Duration) -> Result<Launched, CommandFault> {
+    let tree = Tree::new();
+    let started = start(spec, wiring, &tree)?;
+    Ok(Launched { started, tree, began: now })
 }
 
 /// One end of a stream, for a process to be started.

@@ -11,6 +11,7 @@
 //!   guard: a small process that does the same when orch itself is killed
 //! ```
 
+pub mod batch;
 pub mod call;
 pub mod child;
 pub mod completed;

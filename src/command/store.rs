@@ -3,16 +3,20 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 
 use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, open};
 
-/// How much of one output is kept in memory.
+/// How much of one output is kept in memory, unless it is said otherwise.
 pub const IN_MEMORY: usize = 256 << 20;
 
 /// The least and the most that is read at once.
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
+
+/// How much is read back at once.
+const PIECE: usize = 256 << 10;
 
 /// The sizes that the memory grows through.
 const SIZES: [usize; 4] = [64 << 10, MOST, 16 << 20, IN_MEMORY + 2 * MOST];
@@ -29,8 +33,10 @@ pub enum Got {
 }
 
 /// Bytes in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Store {
+    /// How much is kept in memory.
+    cap: usize,
     memory: Vec<u8>,
     /// What came first, where it was too much for the memory.
     file: Option<File>,
@@ -44,7 +50,32 @@ pub struct Store {
     is_wide: bool,
 }
 
+impl Default for Store {
+    fn default() -> Store {
+        Store::with_cap(IN_MEMORY)
+    }
+}
+
 impl Store {
+    /// An empty one that keeps so many bytes in memory.
+    pub fn with_cap(cap: usize) -> Store {
+        Store { cap, memory: Vec::new(), file: None, in_file: 0, taken: 0, searched: 0, step: 0, is_wide: false }
+    }
+
+    /// What a file holds now.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn of_file(file: File) -> io::Result<Store> {
+        let in_file = file.metadata()?.len();
+        Ok(Store { file: Some(file), in_file, ..Store::default() })
+    }
+
+    /// Keeps so many bytes in memory from now on.
+    pub fn set_cap(&mut self, cap: usize) {
+        self.cap = cap;
+    }
+
     /// How many bytes it holds.
     pub fn len(&self) -> u64 {
         self.in_file + (self.memory.len() - self.taken) as u64
@@ -92,6 +123,14 @@ impl Store {
     /// # Errors
     /// As [`Store::read_from`].
     pub fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.file.is_some() && bytes.len() >= PIECE {
+            self.move_to_file()?;
+            if let Some(file) = &mut self.file {
+                file.write_all(bytes)?;
+                self.in_file += bytes.len() as u64;
+            }
+            return Ok(());
+        }
         self.memory.extend_from_slice(bytes);
         self.spill()
     }
@@ -107,9 +146,14 @@ impl Store {
 
     fn spill(&mut self) -> io::Result<()> {
         let held = self.memory.len() - self.taken;
-        if held <= IN_MEMORY && (self.file.is_none() || held < MOST) {
+        if held <= self.cap && (self.file.is_none() || held < MOST) {
             return Ok(());
         }
+        self.move_to_file()
+    }
+
+    fn move_to_file(&mut self) -> io::Result<()> {
+        let held = self.memory.len() - self.taken;
         if self.file.is_none() {
             self.file = Some(nameless_file()?);
         }
@@ -120,6 +164,20 @@ impl Store {
         self.memory.clear();
         self.memory.shrink_to(MOST);
         (self.taken, self.searched) = (0, 0);
+        Ok(())
+    }
+
+    /// Moves all of it to the end of `into`. What memory that had is used for what comes next, where it was empty.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn move_to(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        if into.is_empty() && self.file.is_none() && self.taken == 0 {
+            std::mem::swap(into, &mut self.memory);
+            self.searched = 0;
+        } else {
+            into.extend_from_slice(&self.take()?);
+        }
         Ok(())
     }
 
@@ -175,6 +233,43 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         Some(line)
+    }
+
+    /// Gives all of it, piece by piece, and keeps it.
+    ///
+    /// # Errors
+    /// Those of the file, and of `put`.
+    pub fn copy_to(&self, mut put: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+        if let Some(file) = &self.file {
+            let mut piece = vec![0; PIECE];
+            let mut at = 0;
+            while at < self.in_file {
+                let wanted = usize::try_from(self.in_file - at).unwrap_or(PIECE).min(PIECE);
+                file.read_exact_at(&mut piece[..wanted], at)?;
+                put(&piece[..wanted])?;
+                at += wanted as u64;
+            }
+        }
+        match &self.memory[self.taken..] {
+            [] => Ok(()),
+            rest => put(rest),
+        }
+    }
+
+    /// The last bytes, at most `most`, those in a file included.
+    ///
+    /// # Errors
+    /// Those of the file.
+    pub fn last(&self, most: usize) -> io::Result<Vec<u8>> {
+        let in_memory = self.tail(most);
+        let missing = self.in_file.min((most - in_memory.len()) as u64);
+        let Some(file) = self.file.as_ref().filter(|_| missing > 0) else {
+            return Ok(in_memory);
+        };
+        let mut last = vec![0; usize::try_from(missing).unwrap_or(0)];
+        file.read_exact_at(&mut last, self.in_file - missing)?;
+        last.extend_from_slice(&in_memory);
+        Ok(last)
     }
 
     /// The last bytes, at most `most`, as far as they are in memory.
@@ -236,6 +331,27 @@ mod tests {
         let all = store.take()?;
         assert_eq!(all.len(), block.len() * 3 + 3);
         assert!(all.ends_with(b"end") && store.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn what_lies_in_a_file_can_be_read_and_is_kept() -> io::Result<()> {
+        let mut store = Store::with_cap(1000);
+        let all: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+        for piece in all.chunks(700_001) {
+            store.push(piece)?;
+        }
+        store.push(b"end")?;
+        assert!(store.file.is_some() && store.memory.len() < 2 * MOST);
+        let mut copy = Vec::new();
+        store.copy_to(|piece| {
+            copy.extend_from_slice(piece);
+            Ok(())
+        })?;
+        assert!(copy.len() == all.len() + 3 && copy.starts_with(&all));
+        assert_eq!(store.last(5)?, copy[copy.len() - 5..]);
+        assert_eq!(store.last(usize::MAX)?, copy);
+        assert_eq!(store.take()?, copy);
         Ok(())
     }
 }

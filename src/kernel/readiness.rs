@@ -44,6 +44,23 @@ impl Source {
     }
 }
 
+/// The numbers of the sources that are ready now; all of them where the system cannot tell.
+pub fn ready_now(sources: &[Source]) -> Vec<usize> {
+    let mut polled = polled(sources);
+    match poll(&mut polled, Some(&Timespec::default())) {
+        Ok(_) => ready(&polled),
+        Err(_) => (0..sources.len()).collect(),
+    }
+}
+
+fn polled(sources: &[Source]) -> Vec<PollFd<'_>> {
+    sources.iter().map(|s| PollFd::from_borrowed_fd(s.descriptor.as_fd(), s.flags)).collect()
+}
+
+fn ready(polled: &[PollFd<'_>]) -> Vec<usize> {
+    (0..polled.len()).filter(|&i| !polled[i].revents().is_empty()).collect()
+}
+
 /// How long a task sleeps at a time that could get no bell, since the program has no descriptors left.
 const WITHOUT_BELL: Duration = Duration::from_millis(10);
 
@@ -94,8 +111,7 @@ impl Bell {
             Some(_) => limit,
             None => Some(limit.map_or(WITHOUT_BELL, |l| l.min(WITHOUT_BELL))),
         };
-        let mut polled: Vec<PollFd<'_>> =
-            sources.iter().map(|s| PollFd::from_borrowed_fd(s.descriptor.as_fd(), s.flags)).collect();
+        let mut polled = polled(sources);
         polled.extend(bell.as_ref().map(|bell| PollFd::new(bell, PollFlags::IN)));
         let limit = limit.and_then(|l| Timespec::try_from(l).ok());
         match poll(&mut polled, limit.as_ref()) {
@@ -108,6 +124,6 @@ impl Bell {
                 return (0..sources.len()).collect();
             }
         }
-        (0..sources.len()).filter(|&i| !polled[i].revents().is_empty()).collect()
+        ready(&polled[..sources.len()])
     }
 }

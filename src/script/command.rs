@@ -124,7 +124,7 @@ impl Completed {
     ///
     /// # Errors
     /// As [`Completed::text`].
-    fn problem(&self, ctx: &NativeCallContext, kind: &str, mut message: String) -> Outcome<Thrown> {
+    pub fn problem(&self, ctx: &NativeCallContext, kind: &str, mut message: String) -> Outcome<Thrown> {
         let stage = self.0.decisive();
         let said = self.text(ctx, Which::Stderr)?;
         let from = said.len().saturating_sub(QUOTED_BYTES);

@@ -12,6 +12,7 @@ use rhai::{AST, Engine, NativeCallContext};
 use super::failure::Failure;
 use super::progress::Bar;
 use super::source::Source;
+use crate::command::stream::Which;
 use crate::kernel::{Kernel, Site, Task, with_current};
 use crate::signals::Rules;
 
@@ -25,6 +26,21 @@ pub trait Output: Send + Sync {
 
     /// What orch says.
     fn say(&self, text: &str);
+
+    /// Passes on what a command has written.
+    ///
+    /// # Errors
+    /// Those of the system.
+    fn pass_on(&self, which: Which, bytes: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(bytes);
+        match which {
+            Which::Stdout => self.print(&text),
+            Which::Stderr => {
+                self.say(&text);
+                Ok(())
+            }
+        }
+    }
 
     /// A progress bar, where somebody looks; `total` where it is known.
     fn bar(&self, _label: &str, _total: Option<usize>) -> Option<Box<dyn Bar>> {
@@ -97,6 +113,14 @@ impl Host {
     /// Says something to the person at the terminal.
     pub fn say(&self, text: &str) {
         self.output.say(text);
+    }
+
+    /// Passes on what a command has written.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn pass_on(&self, which: Which, bytes: &[u8]) -> io::Result<()> {
+        self.output.pass_on(which, bytes)
     }
 
     /// A progress bar, where somebody looks.

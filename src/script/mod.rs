@@ -11,6 +11,7 @@
 pub mod api;
 pub mod arguments;
 pub mod barrier;
+pub mod batch;
 pub mod capture;
 pub mod caught;
 pub mod command;

@@ -23,7 +23,10 @@ use crate::script::throw::{Outcome, call as calling, throw};
 const MOST_ARGUMENTS: usize = 16;
 
 /// A word of a command line: text as it is, numbers and the like as they print.
-fn word(ctx: &NativeCallContext, value: &Dynamic) -> Outcome<String> {
+///
+/// # Errors
+/// `TypeError` for anything else.
+pub fn word(ctx: &NativeCallContext, value: &Dynamic) -> Outcome<String> {
     let value = value.flatten_clone();
     if value.is_string() || value.is_int() || value.is_float() || value.is_bool() || value.is_char() {
         return Ok(value.to_string());

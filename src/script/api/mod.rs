@@ -17,6 +17,7 @@ pub mod lock;
 pub mod pool;
 pub mod process;
 pub mod queue;
+pub mod run_all;
 pub mod rwlock;
 pub mod select;
 pub mod semaphore;
@@ -72,6 +73,7 @@ chapters! {
     "Task groups" => group,
     "Commands" => command + register,
     "Running commands and results" => child,
+    "Many commands" => run_all + register,
     "Programs and processes" => process,
     "Signals" => signal,
 }
