@@ -32,13 +32,12 @@ pub const PIPED: Wiring = Wiring { stdin: Wire::Pipe, stdout: Wire::Pipe, stderr
 /// As [`Child::start`].
 pub fn start_in_front(spec: &Spec, wiring: Wiring) -> Result<Arc<Child>, CommandFault> {
     let reads = spec.stages.first().is_some_and(|first| first.stdin == Input::Default) && wiring.stdin == Wire::Inherit;
-    let elsewhere = reads && !spec.pty && terminal::is_lent();
-    let wiring = if elsewhere { Wiring { stdin: Wire::Null, ..wiring } } else { wiring };
-    let child = Child::start(spec, wiring)?;
-    if reads && !elsewhere && !spec.pty && terminal::is_ours() {
-        child.take_to_front();
-    }
-    Ok(child)
+    let stdin = match reads && !spec.pty {
+        true if terminal::is_lent() => Wire::Null,
+        true if terminal::is_ours() => Wire::Lent,
+        _ => wiring.stdin,
+    };
+    Child::start(spec, Wiring { stdin, ..wiring })
 }
 
 /// Runs a command, with the tries it has. What became of it is the caller's to judge.

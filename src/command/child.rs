@@ -115,6 +115,9 @@ impl Child {
                 }
             })
         });
+        if let Some(foreground) = started.foreground {
+            child.has_terminal(&mut state, foreground);
+        }
         drop(state);
         child
     }
@@ -183,20 +186,10 @@ impl Child {
         state.err.store.set_cap(bytes);
     }
 
-    /// Gives it the terminal until it ends, where orch has one to give.
-    pub fn take_to_front(&self) {
-        let mut state = self.state.lock();
-        let Runs::Real { leaders, .. } = &state.runs else {
-            return;
-        };
-        let Some(leader) = leaders.first().cloned() else {
-            return;
-        };
-        let Some(foreground) = Foreground::lend(&self.pids) else {
-            return;
-        };
+    /// It has the terminal, until it ends.
+    fn has_terminal(&self, state: &mut State, foreground: Foreground) {
         let me = self.me.clone();
-        let watched = terminal::watch_for_stops(leader.pidfd().clone(), move |stop| {
+        let watched = terminal::watch_for_stops(foreground.leader().clone(), move |stop| {
             if let Some(child) = me.upgrade()
                 && let Some(foreground) = &child.state.lock().foreground
             {

@@ -21,6 +21,7 @@ use super::leader::{self, Leader};
 use super::pty;
 use super::search::find_program;
 use super::spec::{Input, Output, Spec, Stage};
+use super::terminal::Foreground;
 use super::tree::{MARK, Tree};
 use super::{guard, quote};
 use crate::kernel::alarm;
@@ -30,6 +31,9 @@ use crate::kernel::alarm;
 pub enum Wire {
     /// It is orch's own.
     Inherit,
+    /// It is orch's own, the terminal, which is lent to the command as soon as its first process is there: a stop for reading
+    /// too soon is sent to the whole group, and a process that is about to be started in it could not even begin.
+    Lent,
     /// It is a pipe to orch.
     Pipe,
     /// It is nothing.
@@ -57,6 +61,8 @@ pub struct Started {
     pub stdout: Option<Arc<OwnedFd>>,
     /// Where its standard error comes from; does not block.
     pub stderr: Option<Arc<OwnedFd>>,
+    /// The terminal, if it was lent.
+    pub foreground: Option<Foreground>,
 }
 
 /// A started command with its tree.
@@ -96,7 +102,7 @@ pub fn start(spec: &Spec, wiring: Wiring, tree: &Tree) -> Result<Started, Comman
     let programs = spec.stages.iter().map(check).collect::<Result<Vec<_>, _>>()?;
     alarm::prepare().map_err(|error| CommandFault::System { what: "cannot watch over a command".into(), error })?;
     guard::watch_over_this_run();
-    let mut started = Started { leaders: Vec::new(), stdin: None, stdout: None, stderr: None };
+    let mut started = Started { leaders: Vec::new(), stdin: None, stdout: None, stderr: None, foreground: None };
     let result = leader::starting(|| start_stages(spec, wiring, tree, &programs, &mut started));
     if result.is_err() {
         tree.signal(rustix::process::Signal::KILL);
@@ -151,6 +157,9 @@ fn start_stages(
         let expression = expression(stage, &programs[i], tree, [reads, writes, complains], group, own_session)?;
         let leader = Leader::start(|| expression.start()).map_err(|error| refused(stage, &programs[i], error))?;
         tree.add_leader(leader.pid());
+        if i == 0 && wiring.stdin == Wire::Lent {
+            started.foreground = Foreground::lend(&leader);
+        }
         started.leaders.push(leader);
     }
     if let Some(terminal) = terminal {
@@ -286,7 +295,7 @@ fn input(stage: &Stage, wire: Wire, ours: &mut Option<Arc<OwnedFd>>) -> Result<E
         (Input::Bytes(bytes), _) => Ok(End::Of(in_memory(bytes)?)),
         (Input::File(path), _) => opened(path, OpenOptions::new().read(true)),
         (Input::Null, _) | (Input::Default, Wire::Null) => Ok(End::Null),
-        (Input::Default, Wire::Inherit) => Ok(End::Inherit),
+        (Input::Default, Wire::Inherit | Wire::Lent) => Ok(End::Inherit),
         (Input::Default, Wire::Pipe) => {
             let (reader, writer) = pipe()?;
             *ours = Some(reading(writer)?);
@@ -301,7 +310,7 @@ fn output(chosen: &Output, wire: Wire, ours: &mut Option<Arc<OwnedFd>>) -> Resul
         (Output::Append(path), _) => opened(path, OpenOptions::new().append(true).create(true)),
         (Output::SameAsStdout, _) => Ok(End::SameAsStdout),
         (Output::Null, _) | (Output::Default, Wire::Null) => Ok(End::Null),
-        (Output::Default, Wire::Inherit) => Ok(End::Inherit),
+        (Output::Default, Wire::Inherit | Wire::Lent) => Ok(End::Inherit),
         (Output::Default, Wire::Pipe) => {
             let (reader, writer) = pipe()?;
             *ours = Some(reading(reader)?);

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, getpgrp, kill_process_
 use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
+use super::leader::Leader;
 use super::processes::{self, Stat};
 use crate::kernel::os::{give_foreground_to, set_foreground_group, stop_here, without_ttou};
 use crate::kernel::threads;
@@ -36,16 +37,16 @@ pub struct Foreground {
     modes: Option<Termios>,
     ours: Pid,
     borrower: Pid,
-    /// The processes that orch itself started in the group.
-    members: Vec<u32>,
+    /// The first process of the group.
+    leader: Arc<Leader>,
     /// False while orch has it back: when both were stopped, and let go on in the background.
     is_lent: AtomicBool,
 }
 
 impl Foreground {
-    /// Lends the terminal to the group of these processes, which the first one leads; `None` where orch has none to lend.
-    pub fn lend(members: &[u32]) -> Option<Foreground> {
-        let group = Pid::from_raw(members.first()?.cast_signed())?;
+    /// Lends the terminal to the group of this process, which leads it; `None` where orch has none to lend.
+    pub fn lend(leader: &Arc<Leader>) -> Option<Foreground> {
+        let group = Pid::from_raw(leader.pid().cast_signed())?;
         if !is_ours() || LENT.swap(true, Ordering::AcqRel) {
             return None;
         }
@@ -53,7 +54,7 @@ impl Foreground {
             modes: tcgetattr(stdin()).ok(),
             ours: getpgrp(),
             borrower: group,
-            members: members.to_vec(),
+            leader: leader.clone(),
             is_lent: AtomicBool::new(false),
         };
         foreground.hand_over();
@@ -62,18 +63,18 @@ impl Foreground {
 
     fn hand_over(&self) {
         self.is_lent.store(true, Ordering::Release);
-        let stopped =
-            || self.members.iter().find(|pid| processes::stat(pid.cast_signed()).is_some_and(|p| p.is_stopped()));
-        // Who is stopped now has tried to read too soon.
-        let too_soon = stopped().is_some();
+        // If it is stopped now, it has tried to read too soon. If it stops from now on, that may be for Ctrl-Z, and is looked into.
+        let too_soon = processes::stat(self.leader.pid().cast_signed()).is_some_and(|leader| leader.is_stopped());
         // It may have ended already: then there is nobody to lend it to, and `drop` takes it back.
         let _lent = give_foreground_to(stdin(), self.borrower);
-        // Who stops from now on may have been stopped by Ctrl-Z, and stays so; but that would have stopped the first of all.
-        let late = stopped().is_some_and(|pid| Some(pid) != self.members.first());
-        if too_soon || late {
-            // All of them: the stop is sent to the group, and some may only be about to hear of it.
+        if too_soon {
             self.go_on();
         }
+    }
+
+    /// The first process of the group, which says when it is stopped.
+    pub fn leader(&self) -> &Arc<OwnedFd> {
+        self.leader.pidfd()
     }
 
     /// All of the group go on, wherever they were.
