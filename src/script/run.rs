@@ -12,7 +12,7 @@ use super::handler::{Raised, settled};
 use super::host::{Host, run_in};
 use super::report;
 use super::source::Source;
-use super::tasks::is_aftermath;
+use super::tasks::{forget_task, is_aftermath};
 use super::throw::{Ending, Thrown, interruption};
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Role, Stop, current};
@@ -66,6 +66,8 @@ pub fn start(
                     1
                 }
             };
+            // This thread may serve another program of the process next.
+            forget_task();
             host.kernel().request_exit(status);
         });
     })
