@@ -14,7 +14,7 @@ use crate::observe::dump;
 use crate::script::{Host, run};
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs a script from a file or the standard input.
 pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
@@ -78,7 +78,7 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
     status
 }
 
-fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
+pub(super) fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
     let shown = Arc::downgrade(host);
     host.signals().listen(move || {
         if let Some(host) = shown.upgrade() {
@@ -100,7 +100,7 @@ fn end_after(kernel: &Arc<Kernel>, seconds: Option<f64>) -> std::io::Result<()> 
             return;
         }
         let (main, others): (Vec<_>, Vec<_>) = kernel.tasks().into_iter().partition(|t| t.role() == Role::Main);
-        let threads: Vec<_> = others.into_iter().filter(|t| t.role() == Role::Thread).collect();
+        let threads: Vec<_> = others.into_iter().filter(|t| matches!(t.role(), Role::Thread | Role::Process)).collect();
         kernel.end(&threads);
         // Whoever does not end in time is cut off.
         let _in_time: Result<(), Stop> = wait_for_others(Some(GRACE));

@@ -28,6 +28,8 @@ pub enum Role {
     Main,
     /// A thread the script asked for.
     Thread,
+    /// Stands for a process the script asked for: talks to it, or in the simulated world is it.
+    Process,
     /// A worker of a pool, or a timer: ends when what it serves ends.
     Service,
 }
@@ -100,6 +102,8 @@ pub struct Task {
     id: TaskId,
     kernel: Arc<Kernel>,
     role: Role,
+    /// The process it belongs to, and that one's parent: 0 is the first of the program.
+    process: (u64, u64),
     born: Site,
     name: Mutex<Arc<str>>,
     daemon: AtomicBool,
@@ -120,11 +124,15 @@ pub struct Task {
 
 impl Task {
     pub(super) fn new(kernel: Arc<Kernel>, id: TaskId, name: Arc<str>, role: Role, daemon: bool) -> Arc<Task> {
-        let born = try_current().map_or(Site::NONE, |t| t.site());
+        let maker = try_current();
+        let born = maker.as_ref().map_or(Site::NONE, |t| t.site());
+        let around = maker.as_ref().map_or((0, 0), |t| t.process);
+        let process = if role == Role::Process { (kernel.next_process(), around.0) } else { around };
         Arc::new(Task {
             id,
             kernel,
             role,
+            process,
             born,
             name: Mutex::new(name),
             daemon: AtomicBool::new(daemon),
@@ -157,6 +165,16 @@ impl Task {
     /// What it is for.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The number of the process it belongs to, counted within the program: 0 is the first.
+    pub fn process(&self) -> u64 {
+        self.process.0
+    }
+
+    /// The number of the process that started its process; `None` for the first.
+    pub fn parent_process(&self) -> Option<u64> {
+        (self.process.0 != 0).then_some(self.process.1)
     }
 
     /// Its name.

@@ -75,6 +75,8 @@ macro_rules! handles {
 handles! {
     /// A thread of the script.
     Thread(exec::Thread<Done>) = "Thread",
+    /// A process of the script.
+    Process(super::process::Process) = "Process",
     /// A thread that begins later.
     Timer(exec::Timer<Done>) = "Timer",
     /// A `Lock` or an `RLock`.

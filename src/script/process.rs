@@ -1,0 +1,223 @@
+//! A process of the script: a task that talks to a worker, or under simulated time does the worker's work itself, with
+//! nothing but bytes going in and out.
+//!
+//! Invariants: a process that has an exit code has ended, and is not signalled any more; `join` returns after that.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::done::Done;
+use super::errand::{self, Performed};
+use super::host::Host;
+use super::parcel::Parcel;
+use crate::command::completed::End;
+use crate::exec::{self, ExecFault};
+use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Waitable, door};
+use crate::worker::wire::{Reply, ToWorker};
+use crate::worker::workman::{Heard, Worker};
+
+/// The simulated number of the first process. No real process has so high a number, so a signal that is sent to one by
+/// mistake hits nobody.
+const FIRST_SIMULATED: u64 = 10_000_000;
+
+/// The number of the errand of a process; it has one only.
+const ERRAND: u64 = 1;
+
+/// The simulated number of a process.
+pub fn simulated_pid(process: u64) -> i64 {
+    i64::try_from(FIRST_SIMULATED + process).unwrap_or(i64::MAX)
+}
+
+/// What is known of a process while it runs, and after.
+#[derive(Default)]
+struct Fate {
+    worker: OnceLock<Arc<Worker>>,
+    code: OnceLock<i32>,
+    /// The script ended it.
+    by_request: AtomicBool,
+    /// The signal that ended it, in simulated time.
+    signal: AtomicI32,
+}
+
+/// See the module.
+pub struct Process {
+    thread: Arc<exec::Thread<Done>>,
+    errand: Mutex<Option<Vec<u8>>>,
+    fate: Arc<Fate>,
+    host: Arc<Host>,
+}
+
+impl Process {
+    /// A process that is not started yet and has no errand yet. An empty name becomes `Process-N`.
+    pub fn new(host: &Arc<Host>, name: &str, daemon: bool) -> Arc<Process> {
+        let thread = exec::Thread::new(host.kernel(), name, Role::Process, daemon);
+        Arc::new(Process { thread, errand: Mutex::default(), fate: Arc::default(), host: host.clone() })
+    }
+
+    /// Says what it will do.
+    pub fn give(&self, errand: Vec<u8>) {
+        *self.errand.lock() = Some(errand);
+    }
+
+    /// The task that stands for it here.
+    pub fn thread(&self) -> &Arc<exec::Thread<Done>> {
+        &self.thread
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`ExecFault::AlreadyStarted`], [`ExecFault::NoProcess`], [`ExecFault::NoThread`].
+    pub fn start(&self) -> Result<(), ExecFault> {
+        let errand = self.errand.lock().take();
+        let (Some(errand), false) = (errand, self.thread.is_started()) else {
+            return self.thread.start();
+        };
+        let (host, fate, name) = (self.host.clone(), self.fate.clone(), self.thread.task().name());
+        if self.host.kernel().is_sim() {
+            self.thread.give(move || simulate(&host, &fate, &name, &errand));
+        } else {
+            let worker = employ(&self.host, &self.thread).map_err(ExecFault::NoProcess)?;
+            worker.tell(&ToWorker::Run(ERRAND, errand.into()));
+            worker.tell(&ToWorker::NoMore);
+            self.fate.worker.get_or_init(|| worker.clone());
+            self.thread.give(move || attend(&host, &fate, &name, &worker));
+        }
+        self.thread.start()
+    }
+
+    /// Its number, once it was started.
+    pub fn pid(&self) -> Option<i64> {
+        if !self.thread.is_started() {
+            return None;
+        }
+        match self.fate.worker.get() {
+            Some(worker) => Some(i64::from(worker.pid())),
+            None => Some(simulated_pid(self.thread.task().process())),
+        }
+    }
+
+    /// Its exit code, once it has ended: negative for a signal.
+    pub fn exit_code(&self) -> Option<i32> {
+        door::query();
+        self.fate.code.get().copied()
+    }
+
+    /// Asks it to end: TERM.
+    ///
+    /// # Errors
+    /// [`ExecFault::NotStarted`].
+    pub fn terminate(&self) -> Result<(), ExecFault> {
+        self.end(libc::SIGTERM, Worker::terminate)
+    }
+
+    /// Ends it at once: KILL.
+    ///
+    /// # Errors
+    /// [`ExecFault::NotStarted`].
+    pub fn kill(&self) -> Result<(), ExecFault> {
+        self.end(libc::SIGKILL, Worker::kill)
+    }
+
+    fn end(&self, signal: i32, end: impl FnOnce(&Worker)) -> Result<(), ExecFault> {
+        door::point();
+        if !self.thread.is_started() {
+            return Err(ExecFault::NotStarted(format!("process {:?}", self.thread.task().name())));
+        }
+        if self.fate.code.get().is_some() {
+            return Ok(());
+        }
+        self.fate.by_request.store(true, Ordering::Release);
+        match self.fate.worker.get() {
+            Some(worker) => end(worker),
+            None => self.end_simulated(signal),
+        }
+        Ok(())
+    }
+
+    /// It, and the threads it started, end at their next operation.
+    fn end_simulated(&self, signal: i32) {
+        // The first signal counts.
+        let _later = self.fate.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
+        let number = self.thread.task().process();
+        let kernel = self.host.kernel();
+        let its: Vec<_> = kernel.tasks().into_iter().filter(|task| task.process() == number).collect();
+        kernel.end(&its);
+    }
+}
+
+impl Waitable for Process {
+    fn core(&self) -> &Arc<ObjectCore> {
+        self.thread.core()
+    }
+
+    fn enders(&self) -> Enders {
+        self.thread.enders()
+    }
+
+    fn state(&self) -> String {
+        match (self.pid(), self.fate.code.get()) {
+            (_, Some(code)) => format!("exit code {code}"),
+            (Some(pid), None) => format!("pid {pid}"),
+            (None, None) => "not started".into(),
+        }
+    }
+}
+
+/// Starts a worker that knows the sources of the script.
+fn employ(host: &Host, thread: &exec::Thread<Done>) -> std::io::Result<Arc<Worker>> {
+    let kernel: &Arc<Kernel> = host.kernel();
+    let task = thread.task();
+    let worker = Worker::start(kernel, &task.name(), task.born(), host.args())?;
+    worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
+    Ok(worker)
+}
+
+/// What the task of a process does: hears its worker until it has ended.
+fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Done {
+    let mut reply = None;
+    let (end, left) = loop {
+        match worker.hear() {
+            Ok(Heard::Reply(_, said)) => reply = Some(said),
+            Ok(Heard::Ended { end, left }) => break (end, left),
+            Err(Stop::Cancelled) => worker.tell(&ToWorker::Cancel(ERRAND)),
+            // The program is over. The worker hears that by the end of its socket.
+            Err(_) => return Done::Over,
+        }
+    };
+    let code = end.code();
+    let done = match (end, reply) {
+        (End::Signal(_), _) if fate.by_request.load(Ordering::Acquire) => nothing(),
+        (End::Code(_), Some(reply)) => errand::received(host, &reply),
+        (End::Code(_), None) if left => nothing(),
+        (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code),
+    };
+    fate.code.get_or_init(|| code);
+    done
+}
+
+/// What the task of a process does under simulated time.
+fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
+    let performed = errand::perform(host, bytes);
+    let signal = fate.signal.load(Ordering::Acquire);
+    let (code, done) = match performed {
+        _ if signal != 0 && fate.by_request.load(Ordering::Acquire) => (-signal, nothing()),
+        _ if signal != 0 => (-signal, errand::died(host, &format!("process {name:?}"), name, -signal)),
+        Performed::Reply(reply) => (code_of(&reply), errand::received(host, &reply)),
+        Performed::Exit(status) => (status, nothing()),
+        Performed::Over => (0, Done::Over),
+    };
+    fate.code.get_or_init(|| code);
+    done
+}
+
+/// The exit code of a process whose function came to this.
+pub fn code_of(reply: &Reply) -> i32 {
+    i32::from(matches!(reply, Reply::Failed(_)))
+}
+
+fn nothing() -> Done {
+    Done::Value(Parcel::plain(rhai::Dynamic::UNIT))
+}
