@@ -45,12 +45,12 @@ try { spawn(|| 1 / 0).join() } catch (e) { print(shown(e)) }
 try { spawn(|| deep(2)).join() } catch (e) { for f in e.stack { if "function" in f { print(`${f.function} ${f.line}`) } } }
 try { spawn(|| nowhere).join() } catch (e) { print(shown(e)) }
 try { spawn(|| n += 1) } catch (e) { print(shown(e)) }
-try { spawn(7) } catch (e) { print(shown(e).replaced("process", "thread")) }
-try { t.start() } catch (e) { print(shown(e).replaced("process", "thread")) }
+try { spawn(7) } catch (e) { print(e.kind) }
+try { t.start() } catch (e) { print(e.kind) }
 try { KIND(|| 1).join() } catch (e) { print(e.kind) }
 try { t.name = "x" } catch (e) { print(e.kind) }
 try { t.daemon = true } catch (e) { print(e.kind) }
-try { KIND(|| 1, #{nam: "x"}) } catch (e) { print(shown(e)) }
+try { KIND(|| 1, #{nam: "x"}) } catch (e) { print(e.kind) }
 let long = spawn(|| sleep(1000));
 try { long.join(0.01) } catch (e) { print(e.kind) }
 print(long.wait(0));
@@ -81,9 +81,7 @@ try {
 /// The body with the words of one kind.
 fn alike(kind: &str) -> String {
     let spawn = format!("spawn_{}", kind.to_lowercase());
-    let started = format!(
-        "fn wait_start() {{ this.start(); this.join() }}\nfn replaced(a, b) {{ let s = this; s.replace(a, b); s }}\n"
-    );
+    let started = "fn wait_start() { this.start(); this.join() }\n".to_string();
     let text = ALIKE.replace("KIND", kind).replace("SPAWN", &spawn).replace(" spawn(", &format!(" {spawn}("));
     started + &text.replace("(spawn(", &format!("({spawn}("))
 }
@@ -160,7 +158,7 @@ fn what_cannot_cross_is_named_with_its_place() {
         shown(|| Process(#{run: || 1, queue: Queue()}));
         shown(|| spawn_process(|x| x, [cmd("true")]));
         try { spawn_process(|| [0, Event()]).join() } catch (e) { print(`${e.kind}: ${e.message}`) }
-        try { spawn_process(|| { throw #{kind: "Own", with: Event()} }).join() } catch (e) { print(type_of(e["with"])) }
+        try { spawn_process(|| { throw #{kind: "Own", at: Event()} }).join() } catch (e) { print(type_of(e.at)) }
         "#,
         "SendError: spawn_process(): args[1].callback[2] is a Lock, which cannot cross to another process \
          [args[1].callback[2]]\n\
@@ -392,4 +390,186 @@ fn a_stopped_worker_does_not_outlive_its_time() {
     .run()
     .prints("TimeoutError\n[(), -15]\n[(), -9]\n");
     assert_eq!(marked(&mark), [String::new(); 0]);
+}
+
+// ---- pools
+
+/// What pools of threads and of processes do alike. `POOL` and `EXECUTOR` are the words.
+const POOLS: &str = r#"
+fn square(x) { x * x }
+fn shown(e) { `${e.kind}: ${e.message}` }
+with POOL(2) as pool {
+    print(pool.map(square, 1..=5));
+    print(pool.map(|x| x + 1, [1, 2, 3, 4, 5], #{chunksize: 2}));
+    print(pool.starmap(|a, b| a * b, [[1, 2], [3, 4]]));
+    print(pool.imap(|x| x * 10, 0..7, #{chunksize: 3}).to_array());
+    let them = pool.imap_unordered(|x| x, 0..5).to_array();
+    them.sort();
+    print(them);
+    print(pool.apply(|a, b| a + b, [20, 22]));
+    print(pool.map_async(square, [3]).result());
+    let heard = Queue();
+    pool.apply_async(|| "called", [], #{callback: |r| heard.put(r)}).wait();
+    print(heard.get());
+    try { pool.map(|x| 1 / x, [1, 0, 2]) } catch (e) { print(shown(e)) }
+    try { pool.apply(|| throw #{kind: "Own", code: 7}, []) } catch (e) { print(e.code) }
+    // The input is read as needed.
+    let seen = Value(0);
+    let endless = Queue();
+    for i in 0..50 { endless.put(i) }
+    endless.close();
+    print(pool.imap(square, endless).next());
+    print(endless.qsize() > 30);
+}
+with EXECUTOR(2, #{initializer: |x| x, initargs: [1]}) as pool {
+    let f = pool.submit(|a, b| a - b, 5, 3);
+    print(f.result());
+    print(pool.map(|a, b| a + b, [1, 2], [3, 4]).to_array());
+    let futures = [3, 1, 2].map(|n| pool.submit(|n| n, n));
+    let sum = 0;
+    for f in as_completed(futures) { sum += f.result() }
+    print(sum);
+    let long = pool.submit(|| sleep(1000));
+    let other = pool.submit(|| sleep(1000));
+    let queued = pool.submit(|| 1);
+    while !long.running() || !other.running() { sleep(0.01) }
+    print(queued.cancel());
+    long.stop();
+    try { long.result() } catch (e) { print(e.kind) }
+    other.stop();
+    print(pool.submit(|| "goes on").result());
+}
+let closed = POOL(1);
+closed.close();
+try { closed.apply(|| 1, []) } catch (e) { print(e.kind) }
+closed.join();
+let ended = POOL(1);
+let open = [0, 0, 0].map(|x| ended.apply_async(|| sleep(1000), []));
+while !open[0].running() { sleep(0.01) }
+ended.terminate();
+ended.join();
+for f in open { try { f.result() } catch (e) { print(e.kind) } }
+let bad = EXECUTOR(1, #{initializer: || throw "bad start"});
+try { bad.submit(|| 1).result() } catch (e) { print(e.value) }
+try { POOL(0) } catch (e) { print(e.kind) }
+"#;
+
+#[test]
+fn pools_of_threads_and_of_processes_do_the_same() {
+    let words = |pool, executor| POOLS.replace("POOL", pool).replace("EXECUTOR", executor);
+    let (threads, processes) = (words("ThreadPool", "ThreadPoolExecutor"), words("Pool", "ProcessPoolExecutor"));
+    let wanted = Program::script(&threads).run();
+    assert_eq!((wanted.status, wanted.stderr.as_str()), (0, ""), "{}", wanted.for_people());
+    for seen in [Program::sim(&threads).run(), Program::script(&processes).run(), Program::sim(&processes).run()] {
+        seen.is(0, &wanted.stdout, "");
+    }
+}
+
+#[test]
+fn a_worker_of_a_pool_that_dies_fails_its_own_job_only() {
+    both(
+        r#"
+        fn dies(n) { if n == 2 { exit(7) } n }
+        with ProcessPoolExecutor(2) as pool {
+            let all = [1, 2, 3, 4, 5].map(|n| pool.submit(dies, n));
+            for f in all { try { print(f.result()) } catch (e) { print([e.kind, e.exit_code, e.signal, e.task]) } }
+            print(pool.submit(|| "more").result());
+        }
+        "#,
+        "1\n[\"WorkerDied\", 7, (), \"dies\"]\n3\n4\n5\nmore\n",
+    );
+    Program::script(
+        r#"
+        fn dies() { sleep(0.05); kill(getpid(), "KILL"); sleep(100) }
+        with Pool(2) as pool {
+            let other = pool.apply_async(|| { sleep(0.5); "done" }, []);
+            try { pool.apply(dies, []) } catch (e) { print([e.kind, e.exit_code, e.signal, e.task]) }
+            print(other.result());
+            // One that is killed while it has nothing to do is nobody's failure.
+            let pids = pool.map(|x| { sleep(0.1); getpid() }, [1, 2]);
+            for pid in pids { kill(pid, "KILL") }
+            for pid in pids { while pid_alive(pid) { sleep(0.01) } }
+            print(pool.map(|x| x, [1, 2, 3]));
+        }
+        "#,
+    )
+    .run()
+    .prints("[\"WorkerDied\", -9, \"KILL\", \"dies\"]\ndone\n[1, 2, 3]\n");
+}
+
+#[test]
+fn retries_and_replacement() {
+    let mark = format!("pool-{}", std::process::id());
+    Program::script(
+        r#"
+        fn once(file) {
+            if cmd("test", "-e", file).unchecked().run().ok { return "second time" }
+            cmd("touch", file).run();
+            exit(1);
+        }
+        with Pool(1, #{retries: 1}) as pool { print(pool.apply(once, ["./tried"])) }
+        with Pool(1, #{retries: 2}) as pool {
+            try { pool.apply(|| exit(9), []) } catch (e) { print(`${e.kind} ${e.exit_code}`) }
+        }
+        with Pool(1, #{max_tasks_per_child: 2}) as pool {
+            let pids = pool.map(|x| getpid(), 0..5);
+            print([pids[0] == pids[1], pids[1] != pids[2], pids[2] == pids[3], pids[3] != pids[4]]);
+        }
+        "#,
+    )
+    .env("ORCH_TEST_MARK", &mark)
+    .run()
+    .prints("second time\nWorkerDied 9\n[true, true, true, true]\n");
+    assert_eq!(marked(&mark), [String::new(); 0]);
+}
+
+#[test]
+fn workers_of_a_pool_killed_at_any_moment_lose_nothing_else() {
+    let mark = format!("storm-{}", std::process::id());
+    let seen = Program::script(
+        r#"
+        with Pool(2) as pool {
+            let jobs = [];
+            for n in 0..60 { jobs.push(pool.apply_async(|n| { sleep(0.005); [n, getpid()] }, [n])) }
+            let pids = SharedList([]);
+            let killer = spawn_thread(|| {
+                for turn in 0..12 {
+                    sleep(0.02);
+                    let pid = pids.pop();
+                    if pid != () { try { kill(pid, "KILL") } catch (e) { if e.kind != "NotFound" { throw e } } }
+                }
+            });
+            let kept = 0; let died = 0;
+            for n in 0..60 {
+                try {
+                    let result = jobs[n].result();
+                    if result[0] != n { throw "mixed up" }
+                    pids.push(result[1]);
+                    kept += 1;
+                } catch (e) { if e.kind != "WorkerDied" || e.signal != "KILL" { throw e } died += 1 }
+            }
+            killer.join();
+            print(`${kept + died} ${died <= 12}`);
+            print(pool.map(|x| x, 0..4));
+        }
+        "#,
+    )
+    .env("ORCH_TEST_MARK", &mark)
+    .run();
+    seen.prints("60 true\n[0, 1, 2, 3]\n");
+    assert_eq!(marked(&mark), [String::new(); 0]);
+}
+
+#[test]
+fn no_worker_of_a_pool_survives_the_program() {
+    for (signal, status) in [("KILL", -9), ("INT", 130)] {
+        let mark = format!("pool-{signal}-{}", std::process::id());
+        let script = "let pool = Pool(2); pool.map(|x| { print(\"ready\"); sleep(1000) }, [1, 2, 3]);";
+        let mut live = Live::start(Program::script(script).env("ORCH_TEST_MARK", &mark));
+        live.says("ready");
+        live.signal(signal);
+        let seen = live.end();
+        assert_eq!(seen.status, status, "{}", seen.for_people());
+        all_gone(&mark);
+    }
 }

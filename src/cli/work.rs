@@ -25,6 +25,8 @@ pub fn serve() -> i32 {
         return 1;
     }
     let status = kernel.wait_exit(None).unwrap_or(1);
+    // Threads whose commands are ended with the worker have nothing to say about that.
+    kernel.end_others();
     end_everything(if kernel.is_urgent() { std::time::Duration::ZERO } else { super::run::GRACE });
     if host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
         // Whoever waits for it is told what ended it.

@@ -150,7 +150,7 @@ impl Kernel {
         let id = TaskId(self.next_task.fetch_add(1, Ordering::Relaxed));
         let number = match role {
             Role::Thread => self.next_thread.fetch_add(1, Ordering::Relaxed),
-            Role::Main | Role::Service | Role::Process => 0,
+            Role::Main | Role::Service | Role::Process | Role::Workman => 0,
         };
         let name = match (name, role) {
             ("", Role::Process) => format!("Process-{}", self.next_named_process.fetch_add(1, Ordering::Relaxed)),
@@ -354,7 +354,7 @@ impl Kernel {
     pub fn interrupt(&self, signal: u32) {
         tell_all(&self.tasks(), |task| match task.role() {
             Role::Main => task.raise_interrupt(signal),
-            Role::Thread | Role::Process | Role::Service => task.raise_cancel(),
+            Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),
         });
     }
 

@@ -30,6 +30,8 @@ pub enum Role {
     Thread,
     /// Stands for a process the script asked for: talks to it, or in the simulated world is it.
     Process,
+    /// A worker of a pool of processes: stands for one of them, and ends when the pool does.
+    Workman,
     /// A worker of a pool, or a timer: ends when what it serves ends.
     Service,
 }
@@ -127,7 +129,8 @@ impl Task {
         let maker = try_current();
         let born = maker.as_ref().map_or(Site::NONE, |t| t.site());
         let around = maker.as_ref().map_or((0, 0), |t| t.process);
-        let process = if role == Role::Process { (kernel.next_process(), around.0) } else { around };
+        let process =
+            if matches!(role, Role::Process | Role::Workman) { (kernel.next_process(), around.0) } else { around };
         Arc::new(Task {
             id,
             kernel,

@@ -35,6 +35,8 @@ struct Form {
     constants: ByteBuf,
     /// The function, `this` or nothing, and the arguments.
     job: ByteBuf,
+    /// The arguments are lists of arguments, for one call each; the result is the array of the results.
+    each: bool,
 }
 
 /// The bytes of a job, for another process.
@@ -42,6 +44,19 @@ struct Form {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
+    pack_calls(ctx, job, false)
+}
+
+/// The bytes of calls of a function, one for each list of arguments.
+///
+/// # Errors
+/// `SendError`.
+pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Vec<u8>> {
+    let args = calls.into_iter().map(Dynamic::from).collect();
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
+}
+
+fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
     let mut content = Array::new();
@@ -69,6 +84,7 @@ pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
         constants: ByteBuf::from(constants_of(&job.function)),
         job: ByteBuf::from(encode(&content.into(), "the call").map_err(refused)?),
+        each,
     };
     rmp_serde::to_vec(&form).map_err(|error| Problem::new(ctx, "SendError", error.to_string()).thrown())
 }
@@ -86,7 +102,7 @@ fn constants_of(function: &Callable) -> Vec<u8> {
     encode_error(crossing)
 }
 
-fn unpack(host: &Host, bytes: &[u8]) -> Result<Job, String> {
+fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
     let form: Form = rmp_serde::from_slice(bytes).map_err(|error| error.to_string())?;
     let engine = host.engine();
     let mut global = engine.new_global_runtime_state();
@@ -110,11 +126,12 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<Job, String> {
     let line = u16::try_from(form.line).unwrap_or(0);
     let position =
         if line == 0 { Position::NONE } else { Position::new(line, u16::try_from(form.column).unwrap_or(0)) };
-    Ok(Job {
+    let job = Job {
         function: Callable::arrived(function, global, position),
         this: (!this.is_unit()).then_some(this),
         args: args.try_cast::<Array>().unwrap_or_default(),
-    })
+    };
+    Ok((job, form.each))
 }
 
 /// What came of an errand in the process.
@@ -130,14 +147,15 @@ pub enum Performed {
 /// Does an errand in the current task, which is the process's own.
 pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
     run_in(host, || {
-        let job = match unpack(host, bytes) {
+        let (job, each) = match unpack(host, bytes) {
             Ok(job) => job,
             Err(why) => {
                 return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
             }
         };
         let source = job.function.source().map(str::to_string);
-        match job.call() {
+        let result = if each { call_each(job) } else { job.call() };
+        match result {
             Ok(value) => match encode(&value, "the result") {
                 Ok(bytes) => Performed::Reply(Reply::Value(ByteBuf::from(bytes))),
                 Err(refused) => Performed::Reply(not_sent(refused.to_string())),
@@ -145,6 +163,14 @@ pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
             Err(error) => failed(error, source.as_deref()),
         }
     })
+}
+
+fn call_each(mut job: Job) -> Outcome<Dynamic> {
+    job.function.move_here();
+    let calls = job.args.into_iter().map(|args| args.try_cast::<Array>().unwrap_or_default());
+    let results: Outcome<Array> = calls.map(|args| job.function.call(args)).collect();
+    tasks::forget_task();
+    results.map(Dynamic::from)
 }
 
 fn failed(error: Thrown, source: Option<&str>) -> Performed {

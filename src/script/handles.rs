@@ -105,9 +105,9 @@ handles! {
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
     Future(sync::Future<Done>) = "Future",
-    /// A pool of threads under the executor's methods.
-    Executor(exec::Pool<Done>) = "ThreadPoolExecutor",
-    /// A pool of threads under the pool's methods.
+    /// A pool of threads or processes under the executor's methods.
+    Executor(super::jobs::JobPool) = "ThreadPoolExecutor",
+    /// A pool of threads or processes under the pool's methods.
     Pool(super::requests::RequestPool) = "ThreadPool",
     /// A command that runs.
     Child(crate::command::child::Child) = "Child",

@@ -43,6 +43,7 @@ pub mod shared;
 pub mod source;
 pub mod statements;
 pub mod tasks;
+pub mod team;
 pub mod throw;
 mod tokens;
 

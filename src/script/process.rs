@@ -14,7 +14,7 @@ use super::host::Host;
 use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
-use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Waitable, door};
+use crate::kernel::{Enders, ObjectCore, Role, Stop, Task, Waitable, door};
 use crate::worker::wire::{Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
 
@@ -79,7 +79,7 @@ impl Process {
         if self.host.kernel().is_sim() {
             self.thread.give(move || simulate(&host, &fate, &name, &errand));
         } else {
-            let worker = employ(&self.host, &self.thread).map_err(ExecFault::NoProcess)?;
+            let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
             worker.tell(&ToWorker::Run(ERRAND, errand.into()));
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
@@ -166,30 +166,75 @@ impl Waitable for Process {
     }
 }
 
-/// Starts a worker that knows the sources of the script.
-fn employ(host: &Host, thread: &exec::Thread<Done>) -> std::io::Result<Arc<Worker>> {
-    let kernel: &Arc<Kernel> = host.kernel();
-    let task = thread.task();
-    let worker = Worker::start(kernel, &task.name(), task.born(), host.args())?;
+/// Starts a worker, for a task that stands for it here, that knows the sources of the script.
+///
+/// # Errors
+/// Those of the system.
+pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
+    let worker = Worker::start(host.kernel(), &task.name(), task.born(), host.args())?;
     worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
     Ok(worker)
 }
 
+/// The talk of the current task with a worker about one errand: what the task is told to do meanwhile is passed on.
+pub struct Talk<'a> {
+    host: &'a Host,
+    worker: &'a Arc<Worker>,
+    errand: u64,
+    interrupted: bool,
+}
+
+impl<'a> Talk<'a> {
+    /// About the errand of this number.
+    pub fn new(host: &'a Host, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
+        Talk { host, worker, errand, interrupted: false }
+    }
+
+    /// Waits for the reply; `None` when the program is over, of which the worker hears by the end of its socket.
+    ///
+    /// # Errors
+    /// How the worker ended, and whether it said so before, when there will be no reply.
+    pub fn until_reply(&mut self) -> Result<Option<Reply>, (End, bool)> {
+        loop {
+            match self.worker.hear() {
+                Ok(Heard::Reply(_, reply)) => return Ok(Some(reply)),
+                Ok(Heard::Ended { end, left }) => return Err((end, left)),
+                Err(Stop::Cancelled) => match self.host.signals().asked_with() {
+                    None => self.worker.tell(&ToWorker::Cancel(self.errand)),
+                    // Once: the second time it would end at once.
+                    Some(signal) if !std::mem::replace(&mut self.interrupted, true) => {
+                        self.worker.tell(&ToWorker::Interrupt(signal.number));
+                    }
+                    Some(_) => {}
+                },
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// True when the worker was asked to stop because the program was.
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+}
+
 /// What the task of a process does: hears its worker until it has ended.
 fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Done {
+    let mut talk = Talk::new(host, worker, ERRAND);
     let mut reply = None;
     let (end, left) = loop {
-        match worker.hear() {
-            Ok(Heard::Reply(_, said)) => reply = Some(said),
-            Ok(Heard::Ended { end, left }) => break (end, left),
-            Err(Stop::Cancelled) => worker.tell(&ToWorker::Cancel(ERRAND)),
-            // The program is over. The worker hears that by the end of its socket.
-            Err(_) => return Done::Over,
+        match talk.until_reply() {
+            Ok(Some(said)) => reply = Some(said),
+            Ok(None) => return Done::Over,
+            Err(ended) => break ended,
         }
     };
     let code = end.code();
+    let asked = fate.by_request.load(Ordering::Acquire) || talk.was_interrupted();
     let done = match (end, reply) {
-        (End::Signal(_), _) if fate.by_request.load(Ordering::Acquire) => nothing(),
+        // Its end was the program's, and nobody hears of it.
+        _ if host.kernel().is_over() => Done::Over,
+        (End::Signal(_), _) if asked => nothing(),
         (End::Code(_), Some(reply)) => errand::received(host, &reply),
         (End::Code(_), None) if left => nothing(),
         (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code),

@@ -13,6 +13,7 @@ use super::report;
 use super::run::{Script, outlast_threads, parse};
 use super::throw::Thrown;
 use crate::kernel::{Kernel, Role, Stop, Task, block, current};
+use crate::signals::Signal;
 use crate::sync::select::Idle;
 use crate::sync::{Order, Queue};
 use crate::worker::desk::Desk;
@@ -87,6 +88,12 @@ impl Office {
                     main.cancel();
                 } else if number > current.done {
                     current.cancelled.push(number);
+                }
+            }
+            ToWorker::Interrupt(number) => {
+                if let Some(signal) = Signal::numbered(number) {
+                    // It is one that asks to stop, which needs nothing of the system.
+                    let _never = self.host.signals().raise(signal);
                 }
             }
             ToWorker::NoMore => self.errands.close(),

@@ -23,6 +23,8 @@ pub enum ToWorker {
     Run(u64, ByteBuf),
     /// The errand of this number is to stop at its current or next blocking call.
     Cancel(u64),
+    /// The program was asked to stop by the signal of this number: the worker is too.
+    Interrupt(i32),
     /// No more errands come.
     NoMore,
 }

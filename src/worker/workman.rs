@@ -119,6 +119,11 @@ impl Worker {
         self.tree.signal(Signal::KILL);
     }
 
+    /// True when it has ended; what it said before can still be heard.
+    pub fn has_ended(&self) -> bool {
+        self.leader.try_reap().is_some()
+    }
+
     fn signal(&self, signal: Signal) {
         // One that has ended needs no signal.
         let _gone = pidfd_send_signal(self.leader.pidfd(), signal);
