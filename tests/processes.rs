@@ -345,7 +345,7 @@ fn a_worker_killed_at_any_moment_is_a_right_error_and_leaves_nothing() {
     let seen = Program::script(&script).env("ORCH_TEST_MARK", &mark).run();
     assert_eq!((seen.status, seen.stderr.as_str()), (0, ""), "{}", seen.for_people());
     assert_eq!(seen.stdout.lines().last(), Some("16 true"));
-    assert_eq!(marked(&mark), [String::new(); 0]);
+    assert_eq!(marked(&mark), Vec::<String>::new());
 }
 
 /// Workers with workers and commands of their own, one of them in a loop.
@@ -389,7 +389,7 @@ fn a_stopped_worker_does_not_outlive_its_time() {
     .env("ORCH_TEST_MARK", &mark)
     .run()
     .prints("TimeoutError\n[(), -15]\n[(), -9]\n");
-    assert_eq!(marked(&mark), [String::new(); 0]);
+    assert_eq!(marked(&mark), Vec::<String>::new());
 }
 
 // ---- pools
@@ -520,7 +520,7 @@ fn retries_and_replacement() {
     .env("ORCH_TEST_MARK", &mark)
     .run()
     .prints("second time\nWorkerDied 9\n[true, true, true, true]\n");
-    assert_eq!(marked(&mark), [String::new(); 0]);
+    assert_eq!(marked(&mark), Vec::<String>::new());
 }
 
 #[test]
@@ -557,7 +557,7 @@ fn workers_of_a_pool_killed_at_any_moment_lose_nothing_else() {
     .env("ORCH_TEST_MARK", &mark)
     .run();
     seen.prints("60 true\n[0, 1, 2, 3]\n");
-    assert_eq!(marked(&mark), [String::new(); 0]);
+    assert_eq!(marked(&mark), Vec::<String>::new());
 }
 
 #[test]

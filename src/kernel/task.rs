@@ -106,6 +106,10 @@ pub struct Task {
     role: Role,
     /// The process it belongs to, and that one's parent: 0 is the first of the program.
     process: (u64, u64),
+    /// The process that it stands for; 0 when none.
+    stands_for: u64,
+    /// Under simulated time: it is that process now.
+    inside: AtomicBool,
     born: Site,
     name: Mutex<Arc<str>>,
     daemon: AtomicBool,
@@ -128,14 +132,15 @@ impl Task {
     pub(super) fn new(kernel: Arc<Kernel>, id: TaskId, name: Arc<str>, role: Role, daemon: bool) -> Arc<Task> {
         let maker = try_current();
         let born = maker.as_ref().map_or(Site::NONE, |t| t.site());
-        let around = maker.as_ref().map_or((0, 0), |t| t.process);
-        let process =
-            if matches!(role, Role::Process | Role::Workman) { (kernel.next_process(), around.0) } else { around };
+        let process = maker.as_ref().map_or((0, 0), |t| (t.process(), t.parent_process().unwrap_or(0)));
+        let stands_for = if matches!(role, Role::Process | Role::Workman) { kernel.next_process() } else { 0 };
         Arc::new(Task {
             id,
             kernel,
             role,
             process,
+            stands_for,
+            inside: AtomicBool::new(false),
             born,
             name: Mutex::new(name),
             daemon: AtomicBool::new(daemon),
@@ -172,12 +177,33 @@ impl Task {
 
     /// The number of the process it belongs to, counted within the program: 0 is the first.
     pub fn process(&self) -> u64 {
-        self.process.0
+        if self.inside.load(Ordering::Relaxed) { self.stands_for } else { self.process.0 }
     }
 
     /// The number of the process that started its process; `None` for the first.
     pub fn parent_process(&self) -> Option<u64> {
-        (self.process.0 != 0).then_some(self.process.1)
+        match self.inside.load(Ordering::Relaxed) {
+            true => Some(self.process.0),
+            false => (self.process.0 != 0).then_some(self.process.1),
+        }
+    }
+
+    /// The number of the process that it stands for; 0 when none.
+    pub fn stands_for(&self) -> u64 {
+        self.stands_for
+    }
+
+    /// Runs `body`, in this task, as what the process does that it stands for.
+    pub fn as_process<R>(&self, body: impl FnOnce() -> R) -> R {
+        struct Leave<'a>(&'a AtomicBool);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        self.inside.store(true, Ordering::Relaxed);
+        let _leave = Leave(&self.inside);
+        body()
     }
 
     /// Its name.

@@ -14,7 +14,7 @@ use super::host::Host;
 use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
-use crate::kernel::{Enders, ObjectCore, Role, Stop, Task, Waitable, door};
+use crate::kernel::{Enders, ObjectCore, Role, Stop, Task, Waitable, current, door};
 use crate::worker::wire::{Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
 
@@ -95,7 +95,7 @@ impl Process {
         }
         match self.fate.worker.get() {
             Some(worker) => Some(i64::from(worker.pid())),
-            None => Some(simulated_pid(self.thread.task().process())),
+            None => Some(simulated_pid(self.thread.task().stands_for())),
         }
     }
 
@@ -141,9 +141,10 @@ impl Process {
     fn end_simulated(&self, signal: i32) {
         // The first signal counts.
         let _later = self.fate.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
-        let number = self.thread.task().process();
+        let number = self.thread.task().stands_for();
         let kernel = self.host.kernel();
-        let its: Vec<_> = kernel.tasks().into_iter().filter(|task| task.process() == number).collect();
+        let its: Vec<_> =
+            kernel.tasks().into_iter().filter(|task| task.process() == number || task.stands_for() == number).collect();
         kernel.end(&its);
     }
 }
@@ -245,7 +246,7 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
 
 /// What the task of a process does under simulated time.
 fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
-    let performed = errand::perform(host, bytes);
+    let performed = current().as_process(|| errand::perform(host, bytes));
     let signal = fate.signal.load(Ordering::Acquire);
     let (code, done) = match performed {
         _ if signal != 0 && fate.by_request.load(Ordering::Acquire) => (-signal, nothing()),

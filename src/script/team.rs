@@ -123,7 +123,7 @@ impl Team {
     }
 
     fn simulate(&self, bytes: &[u8]) -> Result<Done, i32> {
-        match errand::perform(&self.host, bytes) {
+        match current().as_process(|| errand::perform(&self.host, bytes)) {
             Performed::Reply(reply) => Ok(errand::received(&self.host, &reply)),
             Performed::Exit(status) => Err(status),
             Performed::Over => Ok(Done::Over),

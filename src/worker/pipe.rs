@@ -18,13 +18,15 @@ const PIECE: usize = 64 << 10;
 pub struct Incoming {
     socket: Arc<OwnedFd>,
     frames: Frames,
+    /// Where each piece is read to.
+    piece: Vec<u8>,
     ended: bool,
 }
 
 impl Incoming {
     /// Reads from this socket.
     pub fn new(socket: Arc<OwnedFd>) -> Incoming {
-        Incoming { socket, frames: Frames::default(), ended: false }
+        Incoming { socket, frames: Frames::default(), piece: vec![0; PIECE], ended: false }
     }
 
     /// The next message; `None` when all of it has not come yet, or nothing comes any more. Where the socket blocks, it waits
@@ -33,7 +35,6 @@ impl Incoming {
     /// # Errors
     /// Those of the system, and when what comes is no message. Nothing comes any more then.
     pub fn take<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
-        let mut piece = vec![];
         loop {
             match self.frames.take() {
                 Ok(None) if !self.ended => {}
@@ -43,10 +44,9 @@ impl Incoming {
                 }
                 found => return found,
             }
-            piece.resize(PIECE, 0);
-            match rustix::io::read(&*self.socket, &mut piece) {
+            match rustix::io::read(&*self.socket, &mut self.piece) {
                 Ok(0) | Err(Errno::CONNRESET) => self.ended = true,
-                Ok(count) => self.frames.push(&piece[..count]),
+                Ok(count) => self.frames.push(&self.piece[..count]),
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(error) => {
