@@ -498,6 +498,36 @@ fn a_worker_of_a_pool_that_dies_fails_its_own_job_only() {
 }
 
 #[test]
+fn what_somebody_else_kills_is_told_by_its_signal() {
+    both(
+        r#"
+        fn shown(e) { [e.kind, e.exit_code, e.signal, e.task] }
+        for signal in ["KILL", "TERM", "USR1"] {
+            let p = spawn_process(|| sleep(1000), #{name: "p"});
+            sleep(0.5);
+            print(pid_alive(p.pid));
+            kill(p.pid, signal);
+            try { p.join() } catch (e) { print(shown(e)) }
+            print([p.exit_code, pid_alive(p.pid)]);
+            with Pool(1) as pool {
+                try { pool.apply(|n| { kill(getpid(), n); sleep(1000) }, [signal]) } catch (e) { print(shown(e)) }
+                print(pool.apply(|| "goes on", []));
+            }
+        }
+        "#,
+        &["KILL -9", "TERM -15", "USR1 -10"]
+            .map(|it| it.split_once(' ').unwrap())
+            .map(|(signal, code)| {
+                format!(
+                    "true\n[\"WorkerDied\", {code}, \"{signal}\", \"p\"]\n[{code}, false]\n\
+                 [\"WorkerDied\", {code}, \"{signal}\", \"closure\"]\ngoes on\n"
+                )
+            })
+            .concat(),
+    );
+}
+
+#[test]
 fn retries_and_replacement() {
     let mark = format!("pool-{}", std::process::id());
     Program::script(
@@ -536,7 +566,11 @@ fn workers_of_a_pool_killed_at_any_moment_lose_nothing_else() {
                 for turn in 0..12 {
                     sleep(0.02);
                     let pid = pids.pop();
-                    if pid != () { try { kill(pid, "KILL") } catch (e) { if e.kind != "NotFound" { throw e } } }
+                    if pid != () {
+                        try { kill(pid, "KILL") } catch (e) { if e.kind != "NotFound" { throw e } }
+                        // One whose end has begun may still be given a job, which is lost with it.
+                        while pid_alive(pid) { sleep(0.001) }
+                    }
                 }
             });
             let kept = 0; let died = 0;

@@ -110,6 +110,8 @@ pub struct Task {
     stands_for: u64,
     /// Under simulated time: it is that process now.
     inside: AtomicBool,
+    /// The signal that ended that process; 0 when none has.
+    killed: AtomicU32,
     born: Site,
     name: Mutex<Arc<str>>,
     daemon: AtomicBool,
@@ -141,6 +143,7 @@ impl Task {
             process,
             stands_for,
             inside: AtomicBool::new(false),
+            killed: AtomicU32::new(0),
             born,
             name: Mutex::new(name),
             daemon: AtomicBool::new(daemon),
@@ -193,8 +196,9 @@ impl Task {
         self.stands_for
     }
 
-    /// Runs `body`, in this task, as what the process does that it stands for.
-    pub fn as_process<R>(&self, body: impl FnOnce() -> R) -> R {
+    /// Runs `body`, in this task, as what the process does that it stands for. `Err`: the signal that ended the process; the
+    /// task itself goes on.
+    pub fn as_process<R>(&self, body: impl FnOnce() -> R) -> Result<R, u32> {
         struct Leave<'a>(&'a AtomicBool);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -202,8 +206,30 @@ impl Task {
             }
         }
         self.inside.store(true, Ordering::Relaxed);
-        let _leave = Leave(&self.inside);
-        body()
+        let leave = Leave(&self.inside);
+        let result = body();
+        drop(leave);
+        match self.killed.swap(0, Ordering::AcqRel) {
+            0 => Ok(result),
+            signal => {
+                self.clear_alert(alert::ENDED);
+                Err(signal)
+            }
+        }
+    }
+
+    /// Ends the simulated process that this task is, and the threads that it started, at their next operation; the first
+    /// signal counts. False when it is none now.
+    pub fn kill_process(self: &Arc<Self>, signal: u32) -> bool {
+        if !self.inside.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.killed.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let mut its = self.kernel.tasks();
+            its.retain(|task| task.process() == self.stands_for);
+            self.kernel.end(&its);
+        }
+        true
     }
 
     /// Its name.

@@ -22,6 +22,10 @@ mod tag {
     pub const FUNCTION: u64 = 3;
 }
 
+/// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
+/// Measured to fit the stack of a task.
+const DEEPEST: usize = 700;
+
 /// A value that cannot cross.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -51,7 +55,9 @@ pub fn encode(value: &Dynamic, path: &str) -> Result<Vec<u8>, Refused> {
 /// # Errors
 /// What is wrong with them.
 pub fn decode(bytes: &[u8]) -> Result<Dynamic, String> {
-    rmp_serde::from_slice::<Received>(bytes).map(|received| received.0).map_err(|error| error.to_string())
+    let mut from = rmp_serde::Deserializer::from_read_ref(bytes);
+    from.set_max_depth(DEEPEST);
+    Received::deserialize(&mut from).map(|received| received.0).map_err(|error| error.to_string())
 }
 
 /// The bytes of an error's map. What cannot cross is sent as the text it is shown as.
@@ -272,5 +278,71 @@ fn function(name: &str) -> Option<FnPtr> {
     match with_host(|host| host.closure(name)) {
         Some(definition) => Some(FnPtr::from(definition)),
         None => FnPtr::new(name).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::threads::STACK_SIZE;
+    use crate::kernel::{Kernel, Setup};
+    use crate::script::host::{Host, Output, run_in};
+
+    struct Nowhere;
+
+    impl Output for Nowhere {
+        fn print(&self, _text: &str) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        fn say(&self, _text: &str) {}
+    }
+
+    fn in_a_program(body: impl FnOnce(&Host) + Send) {
+        let run = || {
+            let host = Host::new(Kernel::new(Setup::Real), Box::new(Nowhere), Vec::new());
+            run_in(&host, || body(&host));
+        };
+        // As on the stack of a task.
+        let stack = std::thread::Builder::new().stack_size(STACK_SIZE);
+        std::thread::scope(|scope| stack.spawn_scoped(scope, run).unwrap().join().unwrap());
+    }
+
+    #[test]
+    fn values_come_through_as_they_were() {
+        in_a_program(|host| {
+            let code = "#{i: [0, -1, 127, 128, 9223372036854775807, -9223372036854775807 - 1], f: [0.5, -1e300], \
+                        t: [\"\", \"a\u{df}\\n\"], c: 'x', b: [true, false], u: (), m: #{}, a: [], blob: blob(3, 255), \
+                        r: 1..3, s: -1..=1, n: #{\"0\": 1}, g: Fn(\"f\")}";
+            let value = host.engine().eval::<Dynamic>(code).unwrap();
+            let back = decode(&encode(&value, "it").unwrap()).unwrap();
+            assert_eq!(format!("{back:?}"), format!("{value:?}"));
+            let nan = decode(&encode(&Dynamic::from(f64::NAN), "it").unwrap()).unwrap();
+            assert!(nan.as_float().unwrap().is_nan());
+        });
+    }
+
+    #[test]
+    fn garbage_is_an_error_or_a_value_and_never_a_panic() {
+        in_a_program(|host| {
+            let value =
+                host.engine().eval::<Dynamic>("[#{a: [1, 'c', 1..3, Fn(\"f\")]}, blob(9, 1), \"text\", 2.5]").unwrap();
+            let good = encode(&value, "it").unwrap();
+            let mut rng = fastrand::Rng::with_seed(7);
+            let mut refused = 0;
+            for _ in 0..20_000 {
+                let mut bytes = good.clone();
+                for _ in 0..rng.usize(1..4) {
+                    let at = rng.usize(..bytes.len());
+                    bytes[at] = rng.u8(..);
+                }
+                bytes.truncate(rng.usize(1..=bytes.len()));
+                refused += usize::from(decode(&bytes).is_err());
+            }
+            assert!(refused > 10_000);
+            // A length that nobody keeps, and nesting without end.
+            assert!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
+            assert!(decode(&vec![0x91; 1_000_000]).is_err());
+        });
     }
 }

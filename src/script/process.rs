@@ -3,7 +3,7 @@
 //!
 //! Invariants: a process that has an exit code has ended, and is not signalled any more; `join` returns after that.
 
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
@@ -14,7 +14,7 @@ use super::host::Host;
 use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
-use crate::kernel::{Enders, ObjectCore, Role, Stop, Task, Waitable, current, door};
+use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
 use crate::worker::wire::{Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
 
@@ -30,6 +30,13 @@ pub fn simulated_pid(process: u64) -> i64 {
     i64::try_from(FIRST_SIMULATED + process).unwrap_or(i64::MAX)
 }
 
+/// The task that is the simulated process of this number now, or stands for it.
+pub fn simulated(kernel: &Kernel, pid: i64) -> Option<Arc<Task>> {
+    let number =
+        u64::try_from(pid).ok()?.checked_sub(FIRST_SIMULATED).filter(|number| *number > 0 && kernel.is_sim())?;
+    kernel.tasks().into_iter().find(|task| task.stands_for() == number)
+}
+
 /// What is known of a process while it runs, and after.
 #[derive(Default)]
 struct Fate {
@@ -37,8 +44,8 @@ struct Fate {
     code: OnceLock<i32>,
     /// The script ended it.
     by_request: AtomicBool,
-    /// The signal that ended it, in simulated time.
-    signal: AtomicI32,
+    /// In simulated time: the signal that ended it before it began.
+    early: AtomicU32,
 }
 
 /// See the module.
@@ -110,7 +117,7 @@ impl Process {
     /// # Errors
     /// [`ExecFault::NotStarted`].
     pub fn terminate(&self) -> Result<(), ExecFault> {
-        self.end(libc::SIGTERM, Worker::terminate)
+        self.end(libc::SIGTERM.unsigned_abs(), Worker::terminate)
     }
 
     /// Ends it at once: KILL.
@@ -118,10 +125,10 @@ impl Process {
     /// # Errors
     /// [`ExecFault::NotStarted`].
     pub fn kill(&self) -> Result<(), ExecFault> {
-        self.end(libc::SIGKILL, Worker::kill)
+        self.end(libc::SIGKILL.unsigned_abs(), Worker::kill)
     }
 
-    fn end(&self, signal: i32, end: impl FnOnce(&Worker)) -> Result<(), ExecFault> {
+    fn end(&self, signal: u32, end: impl FnOnce(&Worker)) -> Result<(), ExecFault> {
         door::point();
         if !self.thread.is_started() {
             return Err(ExecFault::NotStarted(format!("process {:?}", self.thread.task().name())));
@@ -132,20 +139,11 @@ impl Process {
         self.fate.by_request.store(true, Ordering::Release);
         match self.fate.worker.get() {
             Some(worker) => end(worker),
-            None => self.end_simulated(signal),
+            // One that is not on its way yet gets to hear of it before it does anything.
+            None if self.thread.task().kill_process(signal) => {}
+            None => _ = self.fate.early.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire),
         }
         Ok(())
-    }
-
-    /// It, and the threads it started, end at their next operation.
-    fn end_simulated(&self, signal: i32) {
-        // The first signal counts.
-        let _later = self.fate.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
-        let number = self.thread.task().stands_for();
-        let kernel = self.host.kernel();
-        let its: Vec<_> =
-            kernel.tasks().into_iter().filter(|task| task.process() == number || task.stands_for() == number).collect();
-        kernel.end(&its);
     }
 }
 
@@ -246,14 +244,19 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
 
 /// What the task of a process does under simulated time.
 fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
-    let performed = current().as_process(|| errand::perform(host, bytes));
-    let signal = fate.signal.load(Ordering::Acquire);
+    let performed = match fate.early.load(Ordering::Acquire) {
+        0 => current().as_process(|| errand::perform(host, bytes)),
+        signal => Err(signal),
+    };
     let (code, done) = match performed {
-        _ if signal != 0 && fate.by_request.load(Ordering::Acquire) => (-signal, nothing()),
-        _ if signal != 0 => (-signal, errand::died(host, &format!("process {name:?}"), name, -signal)),
-        Performed::Reply(reply) => (code_of(&reply), errand::received(host, &reply)),
-        Performed::Exit(status) => (status, nothing()),
-        Performed::Over => (0, Done::Over),
+        Err(signal) => {
+            let code = signal.cast_signed().saturating_neg();
+            let asked = fate.by_request.load(Ordering::Acquire);
+            (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code) })
+        }
+        Ok(Performed::Reply(reply)) => (code_of(&reply), errand::received(host, &reply)),
+        Ok(Performed::Exit(status)) => (status, nothing()),
+        Ok(Performed::Over) => (0, Done::Over),
     };
     fate.code.get_or_init(|| code);
     done

@@ -158,7 +158,13 @@ impl Office {
         match performed {
             Performed::Reply(reply) => {
                 if let Reply::Failed(_) = &reply {
-                    self.host.note_status(status_of(&reply));
+                    let status = status_of(&reply);
+                    self.host.note_status(status);
+                    if self.host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
+                        // What the main process is to hear is that a signal ended this one.
+                        self.errands.close();
+                        return None;
+                    }
                 }
                 self.desk.say(&FromWorker::Reply(number, reply));
                 None

@@ -124,9 +124,10 @@ impl Team {
 
     fn simulate(&self, bytes: &[u8]) -> Result<Done, i32> {
         match current().as_process(|| errand::perform(&self.host, bytes)) {
-            Performed::Reply(reply) => Ok(errand::received(&self.host, &reply)),
-            Performed::Exit(status) => Err(status),
-            Performed::Over => Ok(Done::Over),
+            Ok(Performed::Reply(reply)) => Ok(errand::received(&self.host, &reply)),
+            Ok(Performed::Exit(status)) => Err(status),
+            Ok(Performed::Over) => Ok(Done::Over),
+            Err(signal) => Err(signal.cast_signed().saturating_neg()),
         }
     }
 
