@@ -183,6 +183,16 @@ pub struct Talk<'a> {
     interrupted: bool,
 }
 
+/// How a worker ended.
+pub struct Ended {
+    /// What the system says.
+    pub end: End,
+    /// It said that it ends by itself.
+    pub left: bool,
+    /// It had begun with the errand, which may have been done.
+    pub has_begun: bool,
+}
+
 impl<'a> Talk<'a> {
     /// About the errand of this number.
     pub fn new(host: &'a Host, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
@@ -192,12 +202,14 @@ impl<'a> Talk<'a> {
     /// Waits for the reply; `None` when the program is over, of which the worker hears by the end of its socket.
     ///
     /// # Errors
-    /// How the worker ended, and whether it said so before, when there will be no reply.
-    pub fn until_reply(&mut self) -> Result<Option<Reply>, (End, bool)> {
+    /// How the worker ended, when there will be no reply.
+    pub fn until_reply(&mut self) -> Result<Option<Reply>, Ended> {
         loop {
             match self.worker.hear() {
                 Ok(Heard::Reply(_, reply)) => return Ok(Some(reply)),
-                Ok(Heard::Ended { end, left }) => return Err((end, left)),
+                Ok(Heard::Ended { end, left, begun }) => {
+                    return Err(Ended { end, left, has_begun: begun == self.errand });
+                }
                 Err(Stop::Cancelled) => match self.host.signals().asked_with() {
                     None => self.worker.tell(&ToWorker::Cancel(self.errand)),
                     // Once: the second time it would end at once.
@@ -221,7 +233,7 @@ impl<'a> Talk<'a> {
 fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Done {
     let mut talk = Talk::new(host, worker, ERRAND);
     let mut reply = None;
-    let (end, left) = loop {
+    let Ended { end, left, .. } = loop {
         match talk.until_reply() {
             Ok(Some(said)) => reply = Some(said),
             Ok(None) => return Done::Over,

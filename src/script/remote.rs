@@ -147,6 +147,7 @@ impl Office {
             current.cancelled.retain(|cancelled| *cancelled > number);
             (0..told).for_each(|_| me.cancel());
         }
+        self.desk.say(&FromWorker::Began(number));
         let performed = errand::perform(&self.host, errand);
         current().abandon_held();
         {

@@ -40,6 +40,8 @@ enum Came {
     To(Done),
     /// The worker ended, with this exit code.
     ToNothing(i32),
+    /// The worker ended so before it began with the errand.
+    ToNoBeginning(i32),
 }
 
 impl Team {
@@ -70,7 +72,7 @@ impl Team {
             match self.attempt(bytes) {
                 Came::To(done) => return done,
                 Came::ToNothing(_) if tries_left > 0 => tries_left -= 1,
-                Came::ToNothing(code) => return self.died(name, code),
+                Came::ToNothing(code) | Came::ToNoBeginning(code) => return self.died(name, code),
             }
         }
     }
@@ -80,7 +82,14 @@ impl Team {
             return self.simulate(bytes).map_or_else(Came::ToNothing, Came::To);
         }
         let kept = self.workers.lock().get(&current().id()).filter(|worker| !worker.has_ended()).cloned();
-        match kept.map_or_else(|| self.hire(), Ok) {
+        if let Some(worker) = kept {
+            match self.send(&worker, bytes) {
+                // It was about to end when it got the errand. A new one that does so is no accident.
+                Came::ToNoBeginning(_) => {}
+                came => return came,
+            }
+        }
+        match self.hire() {
             Ok(worker) => self.send(&worker, bytes),
             Err(done) => Came::To(done),
         }
@@ -95,7 +104,7 @@ impl Team {
             match self.send(&worker, bytes) {
                 Came::To(Done::Value(_)) => {}
                 Came::To(done) => return Err(done),
-                Came::ToNothing(code) => return Err(self.died("initializer", code)),
+                Came::ToNothing(code) | Came::ToNoBeginning(code) => return Err(self.died("initializer", code)),
             }
         }
         Ok(worker)
@@ -114,7 +123,8 @@ impl Team {
             // Its end was the program's, and nobody hears of it.
             Err(_) if host.kernel().is_over() => Came::To(Done::Over),
             Err(_) if talk.was_interrupted() => Came::To(self.interrupted()),
-            Err((end, _)) => Came::ToNothing(end.code()),
+            Err(ended) if ended.has_begun => Came::ToNothing(ended.end.code()),
+            Err(ended) => Came::ToNoBeginning(ended.end.code()),
         };
         if worker.has_ended() {
             self.workers.lock().remove(&current().id());

@@ -32,6 +32,8 @@ pub enum ToWorker {
 /// What a worker says.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub enum FromWorker {
+    /// It begins with the errand of this number: from here on it may have been done.
+    Began(u64),
     /// What became of the errand of this number.
     Reply(u64, Reply),
     /// It ends by itself.

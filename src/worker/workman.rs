@@ -32,6 +32,8 @@ pub enum Heard {
         end: End,
         /// It said so before: nobody killed it.
         left: bool,
+        /// The last errand that it began with.
+        begun: u64,
     },
 }
 
@@ -39,6 +41,7 @@ struct State {
     incoming: Incoming,
     outgoing: Outgoing,
     left: bool,
+    begun: u64,
     /// The names of the sources that it has got.
     sources: BTreeSet<String>,
 }
@@ -66,6 +69,7 @@ impl Worker {
             incoming: Incoming::new(socket.clone()),
             outgoing: Outgoing::new(socket),
             left: false,
+            begun: 0,
             sources: BTreeSet::new(),
         };
         let core = ObjectCore::new_in(kernel, "Worker", born);
@@ -140,6 +144,7 @@ impl Worker {
         loop {
             match state.incoming.take() {
                 Ok(Some(FromWorker::Reply(number, reply))) => return Poll::Ready(Heard::Reply(number, reply)),
+                Ok(Some(FromWorker::Began(number))) => state.begun = number,
                 Ok(Some(FromWorker::Leaving)) => state.left = true,
                 Ok(None) => break,
                 // It does not speak like a worker any more.
@@ -152,7 +157,7 @@ impl Worker {
         match end {
             Some(end) => {
                 self.tree.forget_leader(self.leader.pid());
-                Poll::Ready(Heard::Ended { end, left: state.left })
+                Poll::Ready(Heard::Ended { end, left: state.left, begun: state.begun })
             }
             None => Poll::Pending,
         }
