@@ -245,8 +245,16 @@ fn threads(c: &mut Criterion) {
 }
 
 fn pool(c: &mut Criterion) {
-    let plan =
-        || Plan { kind: "ThreadPool", size: 2, name: None, initializer: None, jobs_per_worker: None, broken: |()| () };
+    let plan = || Plan {
+        kind: "ThreadPool",
+        size: 2,
+        name: None,
+        initializer: None,
+        role: Role::Service,
+        farewell: None,
+        jobs_per_worker: None,
+        broken: |()| (),
+    };
     let mut group = c.benchmark_group("pool of 2");
     group.bench_function("orch, one by one", |b| {
         real(|_| {

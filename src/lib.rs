@@ -1,7 +1,7 @@
 //! orch: scripts that orchestrate threads, processes and external commands.
 //!
 //! The rooms, low to high; each uses only those before it: [`kernel`] (tasks and the one door at which they wait),
-//! [`sync`] (primitives), [`exec`] (threads and pools), [`signals`], [`script`] (Rhai), [`observe`], [`cli`].
+//! [`sync`] (primitives), [`exec`] (threads and pools), [`command`], [`worker`] (processes), [`signals`], [`script`] (Rhai), [`observe`], [`cli`].
 
 pub mod cli;
 pub mod command;
@@ -11,3 +11,4 @@ pub mod observe;
 pub mod script;
 pub mod signals;
 pub mod sync;
+pub mod worker;

@@ -9,8 +9,12 @@ use whole::program::{Seen, orch};
 use whole::{files, golden, stem};
 
 /// What is put before and behind the name of a script that needs more than its name.
-const CALLS: &[(&str, &[&str], &[&str])] =
-    &[("traffic_light", &["--until", "45"], &[]), ("gil_threads", &[], &["100000"])];
+const CALLS: &[(&str, &[&str], &[&str])] = &[
+    ("traffic_light", &["--until", "45"], &[]),
+    ("gil_threads", &[], &["100000"]),
+    ("gil_processes", &[], &["100000"]),
+    ("io_vs_cpu", &[], &["1000"]),
+];
 
 fn names() -> Vec<String> {
     files("scripts", "rhai").iter().map(|path| stem(path)).collect()
@@ -69,7 +73,14 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
                 numbers(&lines) == [1, 2, 4, 4] && lines.iter().filter(|l| **l == "callback").count() == 3
             }
             "futures_in_order" => numbers(&lines) == [4, 1, 2, 4],
-            "gil_threads" => lines.len() == 3 && lines[2] == "Ratio: -",
+            "gil_threads" | "gil_processes" => lines.len() == 3 && lines[2] == "Ratio: -",
+            "io_vs_cpu" => {
+                lines[0] == "wait_for_io: alone 2.0 s, threads 0.5 s, processes 0.5 s"
+                    && lines[1] == "compute: alone 0.0 s, threads 0.0 s, processes 0.0 s"
+            }
+            "main_guard" => lines == ["the top level runs", "process 1", "process 2", "and ends"],
+            "pool_async" => ten_tasks_on_five_processes(&lines),
+            "pool_callback" => called_back_in_the_main_process(&lines),
             "lock" => lines == ["0"],
             "no_lock" => numbers(&lines)[0] > 0,
             "queue" => in_order(&lines),
@@ -86,7 +97,7 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
             "semaphore" => never_more_than_five(&lines),
             "signals" => shuts_down(&lines),
             "subprocess" => lines.len() == 8 && lines[6] == "ended by TERM" && lines[7] == "42",
-            "thread_basic" | "thread_object" => {
+            "thread_basic" | "thread_object" | "process_basic" | "process_object" => {
                 ["t1", "t2"].iter().all(|t| lines.contains(&&*format!("task {t}"))) && lines.len() == 8
             }
             "threadpool" => sorted(&lines) == ["hello: a", "hello: b", "hello: c"],
@@ -101,6 +112,26 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
 /// The lines that are whole numbers.
 fn numbers(lines: &[&str]) -> Vec<i64> {
     lines.iter().filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Ten tasks began and ended on five processes, whose parent is the main one, in four seconds.
+fn ten_tasks_on_five_processes(lines: &[&str]) -> bool {
+    let begun: Vec<&&str> = lines.iter().filter(|l| l.starts_with("子进程") && l.contains("执行中")).collect();
+    let processes: std::collections::BTreeSet<&str> = begun.iter().filter_map(|l| l.split("执行中").next()).collect();
+    let ended = lines.iter().filter(|l| l.ends_with("终止")).count();
+    begun.iter().all(|l| l.ends_with("父进程10000000"))
+        && (begun.len(), processes.len(), ended) == (10, 5, 10)
+        && lines.last() == Some(&"总耗时 4.0 秒")
+}
+
+/// All three callbacks ran in the main process, after the tasks of other processes.
+fn called_back_in_the_main_process(lines: &[&str]) -> bool {
+    let count = |wanted: &str| lines.iter().filter(|l| l.contains(wanted)).count();
+    count("----callback func --pid=10000000") == 3
+        && count("get result: 下载完成！") == 3
+        && count("ppid=10000000") == 3
+        && count("--文件--") == 9
+        && lines.last() == Some(&"---end-----")
 }
 
 fn sorted<'a>(lines: &[&'a str]) -> Vec<&'a str> {

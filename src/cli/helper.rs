@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use crate::command::{guard, helper, pty};
-use crate::signals;
+use crate::{signals, worker};
 
 /// Runs the helper that the command line asks for: its status, or `None` when it asks for none.
 pub fn serve(words: &[OsString]) -> Option<i32> {
@@ -20,6 +20,10 @@ pub fn serve(words: &[OsString]) -> Option<i32> {
             let error = pty::become_program(words.get(2..).unwrap_or_default());
             eprintln!("orch: cannot start it in a terminal: {error}");
             Some(127)
+        }
+        worker::WORD => {
+            announce();
+            Some(super::work::serve())
         }
         _ => None,
     }

@@ -7,6 +7,7 @@ pub mod map;
 pub mod map_args;
 pub mod run;
 pub mod terminal;
+pub mod work;
 
 use std::ffi::OsString;
 

@@ -84,7 +84,7 @@ pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     }
 }
 
-fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
+pub(super) fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {
     let shown = Arc::downgrade(host);
     host.signals().listen(move || {
         if let Some(host) = shown.upgrade() {
@@ -106,7 +106,7 @@ fn end_after(kernel: &Arc<Kernel>, seconds: Option<f64>) -> std::io::Result<()> 
             return;
         }
         let (main, others): (Vec<_>, Vec<_>) = kernel.tasks().into_iter().partition(|t| t.role() == Role::Main);
-        let threads: Vec<_> = others.into_iter().filter(|t| t.role() == Role::Thread).collect();
+        let threads: Vec<_> = others.into_iter().filter(|t| matches!(t.role(), Role::Thread | Role::Process)).collect();
         kernel.end(&threads);
         // Whoever does not end in time is cut off.
         let _in_time: Result<(), Stop> = wait_for_others(Some(GRACE));

@@ -1,7 +1,14 @@
-//! Where orch's own program is, for the helpers it starts: the guard, and what prepares a terminal.
+//! orch's own program, for the helpers it starts: the guard, what prepares a terminal, and workers.
 
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+
+use super::guard;
+use super::leader::{self, Leader};
+use super::tree::{MARK, Tree};
 
 static PATH: OnceLock<PathBuf> = OnceLock::new();
 
@@ -14,4 +21,22 @@ pub fn set_path(path: PathBuf) {
 /// Where the program is; `None` in a program that embeds this library.
 pub fn path() -> Option<PathBuf> {
     PATH.get().cloned()
+}
+
+/// Starts the program as the helper that `word` names, with `socket` as its standard input, as the leader of a process
+/// group of its own and the first of `tree`.
+///
+/// # Errors
+/// Those of the system; in a program that embeds this library, that there is no helper.
+pub fn start(word: &str, socket: OwnedFd, tree: &Tree) -> io::Result<Arc<Leader>> {
+    let program = path().ok_or_else(|| io::Error::other("this program is not orch itself and has no workers"))?;
+    guard::watch_over_this_run();
+    let mark = tree.mark();
+    let expression = duct::cmd(program, [word]).stdin_file(socket).unchecked().before_spawn(move |command| {
+        command.env(MARK, &mark).process_group(0);
+        Ok(())
+    });
+    let leader = leader::starting(|| Leader::start(|| expression.start()))?;
+    tree.add_leader(leader.pid());
+    Ok(leader)
 }

@@ -52,6 +52,18 @@ impl<R: Outcome> Group<R> {
     /// # Errors
     /// [`ExecFault::PoolClosed`] outside the block; those of [`Thread::start`].
     pub fn start(self: &Arc<Self>, thread: &Arc<Thread<R>>) -> Result<(), ExecFault> {
+        self.start_by(thread, || thread.start())
+    }
+
+    /// The same for a member that `start` starts.
+    ///
+    /// # Errors
+    /// As [`Group::start`], and those of `start`.
+    pub fn start_by(
+        self: &Arc<Self>,
+        thread: &Arc<Thread<R>>,
+        start: impl FnOnce() -> Result<(), ExecFault>,
+    ) -> Result<(), ExecFault> {
         if !self.is_open() {
             return Err(ExecFault::PoolClosed("a TaskGroup takes tasks only within its `with` block".into()));
         }
@@ -68,7 +80,7 @@ impl<R: Outcome> Group<R> {
                 group.cancel(true);
             }
         });
-        thread.start()?;
+        start()?;
         if self.cancelling.load(Ordering::Acquire) {
             thread.cancel();
         }

@@ -47,6 +47,8 @@ pub enum ExecFault {
     TooLate(String, &'static str),
     /// The system can't start a thread.
     NoThread(std::io::Error),
+    /// The system can't start a process.
+    NoProcess(std::io::Error),
     /// The pool takes no more work, and why.
     PoolClosed(String),
     /// `join()` of a pool that was not closed before.
@@ -70,6 +72,9 @@ impl fmt::Display for ExecFault {
             ExecFault::JoinsItself(name) => write!(f, "{name} cannot join itself"),
             ExecFault::TooLate(name, what) => {
                 write!(f, "{what} of {name} can be set only before it is started")
+            }
+            ExecFault::NoProcess(error) => {
+                write!(f, "the system cannot start another process: {error}")
             }
             ExecFault::NoThread(error) => {
                 write!(f, "the system cannot start another thread: {error}")

@@ -33,6 +33,10 @@ pub struct Plan<R> {
     pub name: Option<String>,
     /// Run by each worker before its first job; a failure breaks the pool.
     pub initializer: Option<Arc<dyn Fn() -> R + Send + Sync>>,
+    /// What the workers are for: [`Role::Service`], or [`Role::Workman`].
+    pub role: Role,
+    /// Run by each worker after its last job.
+    pub farewell: Option<Arc<dyn Fn() + Send + Sync>>,
     /// A worker is replaced after so many jobs.
     pub jobs_per_worker: Option<usize>,
     /// The outcome of a job that never ran because the initializer failed with this.
@@ -206,8 +210,13 @@ impl<R: Outcome> Works<R> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let prefix = self.plan.name.as_deref().unwrap_or(self.plan.kind);
         let works = self.clone();
-        let worker = Thread::new(&self.kernel, &format!("{prefix}_{number}"), Role::Service, true);
-        worker.give(move || works.work());
+        let worker = Thread::new(&self.kernel, &format!("{prefix}_{number}"), self.plan.role, true);
+        worker.give(move || {
+            works.work();
+            if let Some(farewell) = &works.plan.farewell {
+                farewell();
+            }
+        });
         match worker.start() {
             Ok(()) => workers.push(worker),
             // The others will do it, later.

@@ -44,7 +44,8 @@ impl<R: Outcome> Thread<R> {
     }
 
     fn around(task: Arc<Task>) -> Arc<Thread<R>> {
-        let future = Future::new_in(task.kernel(), "Thread", task.born());
+        let kind = if task.role() == Role::Process { "Process" } else { "Thread" };
+        let future = Future::new_in(task.kernel(), kind, task.born());
         future.core().set_name(&task.name());
         let thread = Arc::new(Thread { task, future, stage: Mutex::new(Stage::Idle) });
         let companion: Weak<dyn Any + Send + Sync> = Arc::downgrade(&(thread.clone() as Arc<dyn Any + Send + Sync>));
@@ -155,7 +156,8 @@ impl<R: Outcome> Thread<R> {
     }
 
     fn label(&self) -> String {
-        format!("thread {:?}", self.task.name())
+        let kind = if self.task.role() == Role::Process { "process" } else { "thread" };
+        format!("{kind} {:?}", self.task.name())
     }
 }
 
@@ -180,5 +182,5 @@ impl<R: Outcome> Waitable for Thread<R> {
 
 /// The tasks that `active_count()` and `threads()` speak of: the main one and the threads of the script.
 pub fn active(kernel: &Kernel) -> Vec<Arc<Task>> {
-    kernel.tasks().into_iter().filter(|t| t.role() != Role::Service).collect()
+    kernel.tasks().into_iter().filter(|t| matches!(t.role(), Role::Main | Role::Thread)).collect()
 }

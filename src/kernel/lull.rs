@@ -27,7 +27,7 @@ struct Others {
 impl Others {
     fn tasks(&self) -> Vec<Arc<Task>> {
         let mut tasks = self.kernel.tasks();
-        tasks.retain(|t| t.role() == Role::Thread && !t.is_daemon());
+        tasks.retain(|t| matches!(t.role(), Role::Thread | Role::Process) && !t.is_daemon());
         tasks
     }
 }

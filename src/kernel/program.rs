@@ -44,6 +44,8 @@ pub struct Kernel {
     next_task: AtomicU64,
     next_thread: AtomicU64,
     next_object: AtomicU64,
+    next_process: AtomicU64,
+    next_named_process: AtomicU64,
     waits: AtomicU64,
     endless_waits: AtomicUsize,
     refs: RwLock<()>,
@@ -80,6 +82,8 @@ impl Kernel {
             next_task: AtomicU64::new(1),
             next_thread: AtomicU64::new(1),
             next_object: AtomicU64::new(1),
+            next_process: AtomicU64::new(1),
+            next_named_process: AtomicU64::new(1),
             waits: AtomicU64::new(0),
             endless_waits: AtomicUsize::new(0),
             refs: RwLock::new(()),
@@ -141,15 +145,24 @@ impl Kernel {
 
     // ---- tasks
 
-    /// A task that does not run yet. An empty name becomes `Thread-N`.
+    /// A task that does not run yet. An empty name becomes `Thread-N` or `Process-N`.
     pub fn new_task(self: &Arc<Self>, name: &str, role: Role, daemon: bool) -> Arc<Task> {
         let id = TaskId(self.next_task.fetch_add(1, Ordering::Relaxed));
         let number = match role {
             Role::Thread => self.next_thread.fetch_add(1, Ordering::Relaxed),
-            Role::Main | Role::Service => 0,
+            Role::Main | Role::Service | Role::Process | Role::Workman => 0,
         };
-        let name = if name.is_empty() { format!("Thread-{number}") } else { name.to_string() };
+        let name = match (name, role) {
+            ("", Role::Process) => format!("Process-{}", self.next_named_process.fetch_add(1, Ordering::Relaxed)),
+            ("", _) => format!("Thread-{number}"),
+            (name, _) => name.to_string(),
+        };
         Task::new(self.clone(), id, name.into(), role, daemon)
+    }
+
+    /// A number that no process of the program has.
+    pub(super) fn next_process(&self) -> u64 {
+        self.next_process.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Starts it with `body` on a thread of its own.
@@ -341,7 +354,7 @@ impl Kernel {
     pub fn interrupt(&self, signal: u32) {
         tell_all(&self.tasks(), |task| match task.role() {
             Role::Main => task.raise_interrupt(signal),
-            Role::Thread | Role::Service => task.raise_cancel(),
+            Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),
         });
     }
 

@@ -28,6 +28,10 @@ pub enum Role {
     Main,
     /// A thread the script asked for.
     Thread,
+    /// Stands for a process the script asked for: talks to it, or in the simulated world is it.
+    Process,
+    /// A worker of a pool of processes: stands for one of them, and ends when the pool does.
+    Workman,
     /// A worker of a pool, or a timer: ends when what it serves ends.
     Service,
 }
@@ -100,6 +104,14 @@ pub struct Task {
     id: TaskId,
     kernel: Arc<Kernel>,
     role: Role,
+    /// The process it belongs to, and that one's parent: 0 is the first of the program.
+    process: (u64, u64),
+    /// The process that it stands for; 0 when none.
+    stands_for: u64,
+    /// Under simulated time: it is that process now.
+    inside: AtomicBool,
+    /// The signal that ended that process; 0 when none has.
+    killed: AtomicU32,
     born: Site,
     name: Mutex<Arc<str>>,
     daemon: AtomicBool,
@@ -120,11 +132,18 @@ pub struct Task {
 
 impl Task {
     pub(super) fn new(kernel: Arc<Kernel>, id: TaskId, name: Arc<str>, role: Role, daemon: bool) -> Arc<Task> {
-        let born = try_current().map_or(Site::NONE, |t| t.site());
+        let maker = try_current();
+        let born = maker.as_ref().map_or(Site::NONE, |t| t.site());
+        let process = maker.as_ref().map_or((0, 0), |t| (t.process(), t.parent_process().unwrap_or(0)));
+        let stands_for = if matches!(role, Role::Process | Role::Workman) { kernel.next_process() } else { 0 };
         Arc::new(Task {
             id,
             kernel,
             role,
+            process,
+            stands_for,
+            inside: AtomicBool::new(false),
+            killed: AtomicU32::new(0),
             born,
             name: Mutex::new(name),
             daemon: AtomicBool::new(daemon),
@@ -157,6 +176,60 @@ impl Task {
     /// What it is for.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// The number of the process it belongs to, counted within the program: 0 is the first.
+    pub fn process(&self) -> u64 {
+        if self.inside.load(Ordering::Relaxed) { self.stands_for } else { self.process.0 }
+    }
+
+    /// The number of the process that started its process; `None` for the first.
+    pub fn parent_process(&self) -> Option<u64> {
+        match self.inside.load(Ordering::Relaxed) {
+            true => Some(self.process.0),
+            false => (self.process.0 != 0).then_some(self.process.1),
+        }
+    }
+
+    /// The number of the process that it stands for; 0 when none.
+    pub fn stands_for(&self) -> u64 {
+        self.stands_for
+    }
+
+    /// Runs `body`, in this task, as what the process does that it stands for. `Err`: the signal that ended the process; the
+    /// task itself goes on.
+    pub fn as_process<R>(&self, body: impl FnOnce() -> R) -> Result<R, u32> {
+        struct Leave<'a>(&'a AtomicBool);
+        impl Drop for Leave<'_> {
+            fn drop(&mut self) {
+                self.0.store(false, Ordering::Relaxed);
+            }
+        }
+        self.inside.store(true, Ordering::Relaxed);
+        let leave = Leave(&self.inside);
+        let result = body();
+        drop(leave);
+        match self.killed.swap(0, Ordering::AcqRel) {
+            0 => Ok(result),
+            signal => {
+                self.clear_alert(alert::ENDED);
+                Err(signal)
+            }
+        }
+    }
+
+    /// Ends the simulated process that this task is, and the threads that it started, at their next operation; the first
+    /// signal counts. False when it is none now.
+    pub fn kill_process(self: &Arc<Self>, signal: u32) -> bool {
+        if !self.inside.load(Ordering::Relaxed) {
+            return false;
+        }
+        if self.killed.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            let mut its = self.kernel.tasks();
+            its.retain(|task| task.process() == self.stands_for);
+            self.kernel.end(&its);
+        }
+        true
     }
 
     /// Its name.

@@ -203,7 +203,7 @@ fn import_frame(module: &str, source: &str, position: Position) -> Dynamic {
 }
 
 /// Where the current task was made, as a frame.
-fn birth_frame(host: &Host) -> Option<Dynamic> {
+pub fn birth_frame(host: &Host) -> Option<Dynamic> {
     let task = crate::kernel::try_current()?;
     let site = task.born();
     if site.is_none() {

@@ -41,6 +41,14 @@ impl Failure {
         failure
     }
 
+    /// The failure of a process, with this error. `told`: nobody needs to be told of it.
+    pub fn arrived(map: Map, told: bool) -> Arc<Failure> {
+        let host = host();
+        let failure = Arc::new(Failure { map, asked: AtomicBool::new(told), host: host.clone() });
+        host.watch(&failure);
+        failure
+    }
+
     /// An error of orch's own: a bug.
     pub fn internal(message: &str) -> Arc<Failure> {
         let text = format!("orch itself failed: {message}. This is a bug in orch; please report it");

@@ -43,6 +43,26 @@ impl Callable {
         Ok(Callable { function, global, position: ctx.call_position() })
     }
 
+    /// A function that has come from another process, with its surroundings, and the place where it was handed over there.
+    pub fn arrived(function: FnPtr, global: GlobalRuntimeState, position: Position) -> Callable {
+        Callable { function, global, position }
+    }
+
+    /// Its surroundings.
+    pub fn global(&self) -> &GlobalRuntimeState {
+        &self.global
+    }
+
+    /// The function itself.
+    pub fn pointer(&self) -> &FnPtr {
+        &self.function
+    }
+
+    /// Where it was handed over.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
     /// Its name, as reports show it.
     pub fn name(&self) -> &str {
         if self.function.is_anonymous() { "closure" } else { self.function.fn_name() }

@@ -75,6 +75,8 @@ macro_rules! handles {
 handles! {
     /// A thread of the script.
     Thread(exec::Thread<Done>) = "Thread",
+    /// A process of the script.
+    Process(super::process::Process) = "Process",
     /// A thread that begins later.
     Timer(exec::Timer<Done>) = "Timer",
     /// A `Lock` or an `RLock`.
@@ -103,9 +105,9 @@ handles! {
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
     Future(sync::Future<Done>) = "Future",
-    /// A pool of threads under the executor's methods.
-    Executor(exec::Pool<Done>) = "ThreadPoolExecutor",
-    /// A pool of threads under the pool's methods.
+    /// A pool of threads or processes under the executor's methods.
+    Executor(super::jobs::JobPool) = "ThreadPoolExecutor",
+    /// A pool of threads or processes under the pool's methods.
     Pool(super::requests::RequestPool) = "ThreadPool",
     /// A command that runs.
     Child(crate::command::child::Child) = "Child",

@@ -1,13 +1,13 @@
 //! What the scripts of one program share: the engine, the sources, the output, the arguments.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use parking_lot::Mutex;
-use rhai::{AST, Engine, NativeCallContext};
+use rhai::{AST, Engine, Module, NativeCallContext, ScriptFuncDef, Shared};
 
 use super::failure::Failure;
 use super::progress::Bar;
@@ -58,6 +58,12 @@ pub struct Host {
     sources: Mutex<BTreeMap<String, Arc<Source>>>,
     /// The functions of all scripts, with the numbers of parameters they take.
     functions: Mutex<BTreeMap<String, Vec<usize>>>,
+    /// The closures of all scripts, by the names that Rhai gives them.
+    closures: Mutex<BTreeMap<String, Arc<ScriptFuncDef>>>,
+    /// The functions of each script, for those that are called by their names in another process.
+    libraries: Mutex<BTreeMap<String, Shared<Module>>>,
+    /// In a worker: the sources that the main process has sent, which count instead of what lies on the disk.
+    given: Mutex<BTreeSet<String>>,
     /// Failures that nobody has asked about yet.
     unasked: Mutex<Vec<Weak<Failure>>>,
     /// The worst that became of a failure nobody asked about.
@@ -75,6 +81,9 @@ impl Host {
             args,
             sources: Mutex::default(),
             functions: Mutex::default(),
+            closures: Mutex::default(),
+            libraries: Mutex::default(),
+            given: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
         });
@@ -138,8 +147,42 @@ impl Host {
         self.sources.lock().get(name).cloned()
     }
 
-    /// Remembers which functions a script defines, for reports.
+    /// The names of all sources.
+    pub fn source_names(&self) -> Vec<String> {
+        self.sources.lock().keys().cloned().collect()
+    }
+
+    /// The source of this name will come, or has come, from the main process.
+    pub fn is_given(&self, name: &str) {
+        self.given.lock().insert(name.to_string());
+    }
+
+    /// The source of this name, if it came from the main process.
+    pub fn given(&self, name: &str) -> Option<Arc<Source>> {
+        if self.given.lock().contains(name) { self.source(name) } else { None }
+    }
+
+    /// The closure that Rhai calls so.
+    pub fn closure(&self, name: &str) -> Option<Arc<ScriptFuncDef>> {
+        self.closures.lock().get(name).cloned()
+    }
+
+    /// The functions of the script of this name.
+    pub fn library(&self, source: &str) -> Option<Shared<Module>> {
+        self.libraries.lock().get(source).cloned()
+    }
+
+    /// Remembers which functions a script defines, for reports and for other processes.
     pub fn add_functions(&self, ast: &AST) {
+        let library = ast.shared_lib();
+        let mut closures = self.closures.lock();
+        for (_, _, name, _, definition) in library.iter_script_fn_info().filter(|(_, _, name, ..)| name.contains('$')) {
+            closures.insert(name.to_string(), definition.clone());
+        }
+        drop(closures);
+        if let Some(source) = ast.source() {
+            self.libraries.lock().insert(source.to_string(), library.clone());
+        }
         let mut functions = self.functions.lock();
         for function in ast.iter_functions() {
             functions.entry(function.name.to_string()).or_default().push(function.params.len());

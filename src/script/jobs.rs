@@ -9,20 +9,45 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use super::api::future::result_of;
 use super::arguments::{Options, list};
 use super::done::Done;
+use super::errand;
 use super::function::{Callable, pack_arguments};
 use super::host::{host, mark, run_in};
 use super::iterate::{Place, Stream};
 use super::parcel::Parcel;
 use super::progress::Progress;
 use super::tasks::{Job, conclude, forget_task};
+use super::team::Team;
 use super::throw::{Outcome, call, throw};
 use crate::exec::Pool;
-use crate::kernel::{Enders, Holder, Stop, Waitable, current};
+use crate::exec::pool::Plan;
+use crate::kernel::{Enders, Holder, ObjectCore, Role, Stop, Waitable, current};
 use crate::sync::future::Completions;
 use crate::sync::{Fault, Future};
 
-/// A pool of script functions.
-pub type JobPool = Pool<Done>;
+/// A pool of script functions, on threads or on processes.
+pub struct JobPool {
+    threads: Arc<Pool<Done>>,
+    /// The processes that the threads talk to.
+    team: Option<Arc<Team>>,
+}
+
+impl std::ops::Deref for JobPool {
+    type Target = Pool<Done>;
+
+    fn deref(&self) -> &Pool<Done> {
+        &self.threads
+    }
+}
+
+impl Waitable for JobPool {
+    fn core(&self) -> &Arc<ObjectCore> {
+        self.threads.core()
+    }
+
+    fn state(&self) -> String {
+        self.threads.state()
+    }
+}
 
 /// A future of one.
 pub type JobFuture = Arc<Future<Done>>;
@@ -52,8 +77,25 @@ pub fn submit_packed(
     let future = pool.new_future();
     let (host, core) = (host(), future.core().clone());
     let job = Job { function, this: None, args };
-    call(ctx, || pool.submit_for(future.clone(), Box::new(move || job.run(&host, &core))))?;
+    if let Some(team) = &pool.team {
+        send(ctx, pool, team, &future, job.function.name().to_string(), errand::pack(ctx, &job)?)?;
+    } else {
+        call(ctx, || pool.submit_for(future.clone(), Box::new(move || job.run(&host, &core))))?;
+    }
     Ok(future)
+}
+
+/// Hands an errand to the processes of a pool.
+fn send(
+    ctx: &NativeCallContext,
+    pool: &JobPool,
+    team: &Arc<Team>,
+    future: &JobFuture,
+    name: String,
+    bytes: Vec<u8>,
+) -> Outcome<()> {
+    let team = team.clone();
+    call(ctx, || pool.submit_for(future.clone(), Box::new(move || team.run(&bytes, &name))))
 }
 
 /// Hands a run of argument lists to the pool as one job, whose result is the array of the results.
@@ -64,6 +106,10 @@ fn submit_chunk(
     chunk: Vec<Vec<Dynamic>>,
 ) -> Outcome<JobFuture> {
     let future = pool.new_future();
+    if let Some(team) = &pool.team {
+        send(ctx, pool, team, &future, function.name().to_string(), errand::pack_each(ctx, function, chunk)?)?;
+        return Ok(future);
+    }
     let (host, core, mut function) = (host(), future.core().clone(), function.clone());
     let body = move || {
         run_in(&host, || {
@@ -328,6 +374,7 @@ fn next_over(ctx: &NativeCallContext, open: &mut Open, in_order: bool) -> Outcom
 /// `TypeError`, `ValueError`, `CaptureError`.
 pub fn make_pool(
     ctx: &NativeCallContext,
+    on: On,
     kind: &'static str,
     size: Option<Dynamic>,
     options: Map,
@@ -335,6 +382,7 @@ pub fn make_pool(
     mark(ctx);
     let size = match size {
         Some(size) => super::arguments::count(ctx, "n", &size, 1)?,
+        None if on.is_processes() => std::thread::available_parallelism().map_or(1, |n| n.get()),
         None => std::thread::available_parallelism().map_or(1, |n| n.get()).saturating_add(4).min(32),
     };
     let mut options = Options::new(options);
@@ -342,11 +390,46 @@ pub fn make_pool(
     let initializer = options.take("initializer").filter(|f| !f.is_unit());
     let initargs = options.take("initargs").filter(|a| !a.is_unit());
     let jobs_per_worker = options.count(ctx, "max_tasks_per_child", 1)?;
-    // A thread does not die of itself, so there is nothing to try again.
-    let _for_processes = options.count(ctx, "retries", 0)?;
+    let retries = options.count(ctx, "retries", 0)?.unwrap_or(0);
     options.finish(ctx)?;
-    let initializer = initializer.map(|f| initializer_job(ctx, f, initargs)).transpose()?;
-    Ok(Pool::new(crate::exec::pool::Plan { kind, size, name, initializer, jobs_per_worker, broken: Clone::clone }))
+    let broken: fn(&Done) -> Done = Clone::clone;
+    if !on.is_processes() {
+        // A thread does not die of itself, so there is nothing to try again.
+        let initializer = initializer.map(|f| initializer_job(ctx, f, initargs)).transpose()?;
+        let (role, farewell) = (Role::Service, None);
+        let plan = Plan { kind, size, name, initializer, role, farewell, jobs_per_worker, broken };
+        return Ok(Arc::new(JobPool { threads: Pool::new(plan), team: None }));
+    }
+    let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?;
+    let team = Team::new(&host(), initializer, retries);
+    let (prepares, leaves) = (team.clone(), team.clone());
+    let initializer: Option<Initializer> = Some(Arc::new(move || prepares.prepare()));
+    let (role, farewell): (_, Option<Arc<dyn Fn() + Send + Sync>>) =
+        (Role::Workman, Some(Arc::new(move || leaves.dismiss())));
+    let plan = Plan { kind, size, name, initializer, role, farewell, jobs_per_worker, broken };
+    Ok(Arc::new(JobPool { threads: Pool::new(plan), team: Some(team) }))
+}
+
+/// What does the jobs of a pool.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// Threads.
+    Threads,
+    /// Processes.
+    Processes,
+}
+
+impl On {
+    fn is_processes(self) -> bool {
+        self == On::Processes
+    }
+}
+
+fn initializer_errand(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>) -> Outcome<Vec<u8>> {
+    let function = Callable::for_other(ctx, "option initializer", f, &Holder::Outside)?;
+    let args = args.map_or(Ok(Array::new()), |a| list(ctx, "option initargs", a))?;
+    let args = pack_arguments(ctx, args, &Holder::Outside)?;
+    errand::pack(ctx, &Job { function, this: None, args })
 }
 
 type Initializer = Arc<dyn Fn() -> Done + Send + Sync>;

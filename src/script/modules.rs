@@ -41,12 +41,15 @@ impl Resolver {
             }
             None => {}
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                problem("NotFound", format!("there is no module {name:?}: looked for {}", path.display()))
-            }
-            _ => problem("IoError", format!("cannot read module {}: {error}", path.display())),
-        })?;
+        let text = match host().given(&path.display().to_string()) {
+            Some(source) => source.original().to_string(),
+            None => std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    problem("NotFound", format!("there is no module {name:?}: looked for {}", path.display()))
+                }
+                _ => problem("IoError", format!("cannot read module {}: {error}", path.display())),
+            })?,
+        };
         self.loaded.lock().insert(path.clone(), None);
         let module = compile(engine, global, scope, &path, &text, position);
         match &module {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::done::Done;
-use crate::exec::Pool;
+use super::jobs::JobPool;
 use crate::kernel::{ObjectCore, Waitable};
 use crate::sync::Future;
 
 /// See the module.
 pub struct RequestPool {
     /// The pool.
-    pub pool: Arc<Pool<Done>>,
+    pub pool: Arc<JobPool>,
     /// Requests that `wait()` has not waited for.
     pub open: Mutex<Vec<Arc<Future<Done>>>>,
 }

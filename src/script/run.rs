@@ -82,18 +82,25 @@ fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
     }
     current().abandon_held();
     // What the threads have to say about their own end they say themselves.
+    while let Some(error) = outlast_threads(host) {
+        if let Some(status) = failed(host, ast, error) {
+            return status;
+        }
+    }
+    host.tell_unasked();
+    host.status()
+}
+
+/// Waits in the main task for the threads that the script left behind. `Some`: the handler of a signal failed meanwhile, and
+/// the wait is to go on.
+pub fn outlast_threads(host: &Host) -> Option<Thrown> {
     loop {
         match wait_for_others(None) {
             Err(Stop::Interrupted(signal)) => {
                 host.note_status(128 + i32::try_from(signal).unwrap_or(0));
                 host.kernel().cancel_others();
             }
-            Err(Stop::Handler(error)) => {
-                let error = Raised::of_stop(&error).thrown(Position::NONE);
-                if let Some(status) = failed(host, ast, error) {
-                    return status;
-                }
-            }
+            Err(Stop::Handler(error)) => return Some(Raised::of_stop(&error).thrown(Position::NONE)),
             Err(Stop::TimedOut | Stop::Cancelled | Stop::Deadlock(_) | Stop::Ended) | Ok(()) => break,
         }
     }
@@ -101,8 +108,7 @@ fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
     if let Some(signal) = current().take_interrupt() {
         host.note_status(128 + i32::try_from(signal).unwrap_or(0));
     }
-    host.tell_unasked();
-    host.status()
+    None
 }
 
 fn top_level(host: &Host, ast: &AST, echo: bool) -> Result<(), Thrown> {

@@ -10,7 +10,6 @@ use super::handler::settled;
 use super::handles::{Child, Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
-use crate::exec;
 
 /// Registers the statements.
 ///
@@ -77,7 +76,7 @@ enum Held {
     Semaphore(Semaphore),
     Side(RwSide),
     Condition(Condition),
-    Executor(Arc<exec::Pool<Done>>),
+    Executor(Arc<super::jobs::JobPool>),
     Group(TaskGroup),
     Child(Child),
 }
@@ -162,7 +161,7 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
 }
 
 /// A pool is shut down and waited for; when the script is being stopped, its jobs are too.
-fn leave_pool(ctx: &NativeCallContext, pool: &Arc<exec::Pool<Done>>, result: &Outcome<Dynamic>) -> Outcome<()> {
+fn leave_pool(ctx: &NativeCallContext, pool: &super::jobs::JobPool, result: &Outcome<Dynamic>) -> Outcome<()> {
     pool.close();
     match result {
         Err(error) if Ending::of(error).is_some() => {

@@ -32,7 +32,10 @@ impl Job {
     }
 
     /// Runs it in the current task, whose holder takes over what the function captured and is given.
-    fn call(mut self) -> Outcome<Dynamic> {
+    ///
+    /// # Errors
+    /// Those of the function.
+    pub fn call(mut self) -> Outcome<Dynamic> {
         let me = Holder::current();
         self.function.move_here();
         self.args.iter_mut().for_each(|arg| make_content_over(arg, &me));

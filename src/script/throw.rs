@@ -218,7 +218,8 @@ impl IntoThrown for ExecFault {
             | ExecFault::NotStarted(_)
             | ExecFault::JoinsItself(_)
             | ExecFault::TooLate(..)
-            | ExecFault::NoThread(_) => "ThreadError",
+            | ExecFault::NoThread(_)
+            | ExecFault::NoProcess(_) => "ThreadError",
         };
         Problem::new(ctx, kind, self.to_string()).thrown()
     }

@@ -31,6 +31,8 @@ pub struct Rules {
     rules: Mutex<BTreeMap<i32, Rule>>,
     /// The program has been asked to stop.
     asked: AtomicBool,
+    /// With which signal it was asked first.
+    asked_with: OnceLock<Signal>,
     dump: OnceLock<Box<dyn Fn() + Send + Sync>>,
     system: OnceLock<System>,
 }
@@ -42,6 +44,7 @@ impl Rules {
             kernel: Arc::downgrade(kernel),
             rules: Mutex::default(),
             asked: AtomicBool::new(false),
+            asked_with: OnceLock::new(),
             dump: OnceLock::new(),
             system: OnceLock::new(),
         });
@@ -165,7 +168,21 @@ impl Rules {
         Ok(())
     }
 
+    /// The signal that asked the program to stop, if one did.
+    pub fn asked_with(&self) -> Option<Signal> {
+        self.asked_with.get().copied()
+    }
+
+    /// Ends this process by the signal that asked it to stop, so that whoever waits for it sees that.
+    pub fn end_by_it(&self) {
+        if let (Some(system), Some(signal)) = (self.system.get(), self.asked_with.get()) {
+            // Where the system refuses, it ends with the status that says the same.
+            let _refused = system.let_act(*signal);
+        }
+    }
+
     fn ask(&self, kernel: &Arc<Kernel>, signal: Signal) {
+        self.asked_with.get_or_init(|| signal);
         if self.asked.swap(true, Ordering::AcqRel) {
             kernel.request_exit_now(signal.status());
         } else {

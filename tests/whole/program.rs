@@ -15,6 +15,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 pub struct Program {
     args: Vec<String>,
     stdin: Vec<u8>,
+    env: Vec<(String, String)>,
     folder: PathBuf,
     files: tempfile::TempDir,
 }
@@ -24,6 +25,7 @@ pub fn orch<'a>(args: impl IntoIterator<Item = &'a str>) -> Program {
     Program {
         args: args.into_iter().map(str::to_string).collect(),
         stdin: Vec::new(),
+        env: Vec::new(),
         folder: super::top().to_path_buf(),
         files: tempfile::tempdir().unwrap(),
     }
@@ -57,6 +59,12 @@ impl Program {
         self
     }
 
+    /// A variable of its environment, which all that it starts inherit.
+    pub fn env(mut self, name: &str, value: &str) -> Program {
+        self.env.push((name.to_string(), value.to_string()));
+        self
+    }
+
     /// A file in the folder of its own.
     pub fn file(self, name: &str, content: &[u8]) -> Program {
         std::fs::write(self.files.path().join(name), content).unwrap();
@@ -77,7 +85,7 @@ impl Program {
     /// The call, for those who want to run it in another way. The folder of its own lasts as long as the program.
     pub fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_orch"));
-        command.args(&self.args).current_dir(&self.folder);
+        command.args(&self.args).current_dir(&self.folder).envs(self.env.iter().cloned());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -7,7 +7,7 @@ use crate::script::arguments::Options;
 use crate::script::handles::{Executor as ExecutorHandle, Future as FutureHandle};
 use crate::script::host::mark;
 use crate::script::iterate::Stream;
-use crate::script::jobs::{self, Mapping, zipped};
+use crate::script::jobs::{self, Mapping, On, zipped};
 use crate::script::throw::{Outcome, call};
 
 fn submit_to(ctx: &NativeCallContext, pool: &ExecutorHandle, f: Dynamic, args: Array) -> Outcome<FutureHandle> {
@@ -102,7 +102,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPoolExecutor", return_raw)]
     pub fn new_executor(ctx: NativeCallContext) -> Outcome<ExecutorHandle> {
-        jobs::make_pool(&ctx, "ThreadPoolExecutor", None, Map::new()).map(ExecutorHandle::of)
+        jobs::make_pool(&ctx, On::Threads, "ThreadPoolExecutor", None, Map::new()).map(ExecutorHandle::of)
     }
 
     /// Makes a pool of at most `n` threads, which are started as they are needed. `with pool { … }` shuts it down at the
@@ -119,7 +119,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPoolExecutor", return_raw)]
     pub fn new_executor_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<ExecutorHandle> {
-        jobs::make_pool(&ctx, "ThreadPoolExecutor", Some(n), Map::new()).map(ExecutorHandle::of)
+        jobs::make_pool(&ctx, On::Threads, "ThreadPoolExecutor", Some(n), Map::new()).map(ExecutorHandle::of)
     }
 
     /// Makes a pool with options: `name` of its threads, `initializer` (a function each thread runs first) with
@@ -135,7 +135,52 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPoolExecutor", return_raw)]
     pub fn new_executor_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<ExecutorHandle> {
-        jobs::make_pool(&ctx, "ThreadPoolExecutor", Some(n), options).map(ExecutorHandle::of)
+        jobs::make_pool(&ctx, On::Threads, "ThreadPoolExecutor", Some(n), options).map(ExecutorHandle::of)
+    }
+
+    /// Makes an executor on processes, one for each of the system's CPUs; else as `ThreadPoolExecutor()`. A process that dies
+    /// fails the job that it ran, and only that one, with `WorkerDied`, and is replaced.
+    ///
+    /// # Errors
+    /// As `ThreadPoolExecutor(n)`.
+    ///
+    /// ```rhai
+    /// with ProcessPoolExecutor() as pool { assert(pool.submit(|| 6 * 7).result() == 42); }
+    /// ```
+    #[rhai_fn(name = "ProcessPoolExecutor", return_raw)]
+    pub fn new_process_executor(ctx: NativeCallContext) -> Outcome<ExecutorHandle> {
+        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", None, Map::new()).map(ExecutorHandle::of)
+    }
+
+    /// The same with at most `n` processes.
+    ///
+    /// # Errors
+    /// `ValueError` when `n` is less than 1.
+    ///
+    /// ```rhai
+    /// with ProcessPoolExecutor(2) as pool {
+    ///     assert(pool.map(|x| x * x, 1..=3).to_array() == [1, 4, 9]);
+    /// }
+    /// ```
+    #[rhai_fn(name = "ProcessPoolExecutor", return_raw)]
+    pub fn new_process_executor_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<ExecutorHandle> {
+        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", Some(n), Map::new()).map(ExecutorHandle::of)
+    }
+
+    /// The same with options: `name`, `initializer` and `initargs` (run by each process first), `max_tasks_per_child` (a
+    /// process is replaced after so many jobs), `retries` (how often a job is run again whose process died).
+    ///
+    /// # Errors
+    /// As `ThreadPoolExecutor(n, options)`; `SendError` when the initializer cannot cross.
+    ///
+    /// ```rhai
+    /// with ProcessPoolExecutor(1, #{max_tasks_per_child: 1}) as pool {
+    ///     assert(pool.submit(|| getpid()).result() != pool.submit(|| getpid()).result());
+    /// }
+    /// ```
+    #[rhai_fn(name = "ProcessPoolExecutor", return_raw)]
+    pub fn new_process_executor_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<ExecutorHandle> {
+        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", Some(n), options).map(ExecutorHandle::of)
     }
 
     /// Has one of the threads run `f`; returns a future at once.

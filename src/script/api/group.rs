@@ -4,13 +4,25 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
 use crate::exec;
-use crate::script::handles::{TaskGroup as GroupHandle, Thread as ThreadHandle};
+use crate::script::handles::{Process as ProcessHandle, TaskGroup as GroupHandle, Thread as ThreadHandle};
 use crate::script::throw::{Outcome, call};
 
 fn start(ctx: &NativeCallContext, group: &GroupHandle, f: Dynamic, args: Array, options: Map) -> Outcome<ThreadHandle> {
     let thread = crate::script::api::thread::make(ctx, f, args, options)?;
     call(ctx, || group.start(&thread))?;
     Ok(thread)
+}
+
+fn start_process(
+    ctx: &NativeCallContext,
+    group: &GroupHandle,
+    f: Dynamic,
+    args: Array,
+    options: Map,
+) -> Outcome<ProcessHandle> {
+    let process = crate::script::api::worker::make(ctx, f, args, options)?;
+    call(ctx, || group.start_by(process.thread(), || process.start()))?;
+    Ok(process)
 }
 
 #[export_module]
@@ -101,5 +113,78 @@ pub mod functions {
         options: Map,
     ) -> Outcome<ThreadHandle> {
         start(&ctx, group, f, args, options)
+    }
+
+    /// Starts a process in the group, as `spawn_process(f)`.
+    ///
+    /// # Errors
+    /// `Closed` outside the block; as `spawn_process(f)`.
+    ///
+    /// ```rhai
+    /// try {
+    ///     with TaskGroup() as g {
+    ///         g.spawn_process(|| throw "no");
+    ///         g.spawn_process(|| sleep(1000));
+    ///     }
+    /// } catch (e) { assert(e.value == "no"); }
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn spawn_process(ctx: NativeCallContext, group: &mut GroupHandle, f: Dynamic) -> Outcome<ProcessHandle> {
+        start_process(&ctx, group, f, Array::new(), Map::new())
+    }
+
+    /// Starts a process with arguments in the group.
+    ///
+    /// # Errors
+    /// As `spawn_process(f)`.
+    ///
+    /// ```rhai
+    /// with TaskGroup() as g { g.spawn_process(|n| print(n), [1]); }
+    /// ```
+    #[rhai_fn(name = "spawn_process", return_raw, pure)]
+    pub fn spawn_process_with(
+        ctx: NativeCallContext,
+        group: &mut GroupHandle,
+        f: Dynamic,
+        args: Array,
+    ) -> Outcome<ProcessHandle> {
+        start_process(&ctx, group, f, args, Map::new())
+    }
+
+    /// Starts a process with options in the group.
+    ///
+    /// # Errors
+    /// As `spawn_process(f)`.
+    ///
+    /// ```rhai
+    /// with TaskGroup() as g { g.spawn_process(|| print("hi"), #{name: "greeter"}); }
+    /// ```
+    #[rhai_fn(name = "spawn_process", return_raw, pure)]
+    pub fn spawn_process_opts(
+        ctx: NativeCallContext,
+        group: &mut GroupHandle,
+        f: Dynamic,
+        options: Map,
+    ) -> Outcome<ProcessHandle> {
+        start_process(&ctx, group, f, Array::new(), options)
+    }
+
+    /// Starts a process with arguments and options in the group.
+    ///
+    /// # Errors
+    /// As `spawn_process(f)`.
+    ///
+    /// ```rhai
+    /// with TaskGroup() as g { g.spawn_process(|n| print(n), [1], #{name: "printer"}); }
+    /// ```
+    #[rhai_fn(name = "spawn_process", return_raw, pure)]
+    pub fn spawn_process_with_opts(
+        ctx: NativeCallContext,
+        group: &mut GroupHandle,
+        f: Dynamic,
+        args: Array,
+        options: Map,
+    ) -> Outcome<ProcessHandle> {
+        start_process(&ctx, group, f, args, options)
     }
 }

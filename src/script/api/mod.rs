@@ -26,6 +26,7 @@ pub mod thread;
 pub mod time;
 pub mod timer;
 pub mod value;
+pub mod worker;
 
 /// A chapter of the reference.
 pub struct Chapter {
@@ -57,6 +58,7 @@ chapters! {
     "Printing, chance, the end" => basics + register,
     "Time" => time + register,
     "Threads" => thread,
+    "Processes" => worker,
     "Timers" => timer,
     "Locks" => lock,
     "Semaphores" => semaphore,

@@ -13,14 +13,14 @@ use crate::script::function::{Callable, pack_arguments};
 use crate::script::handles::{Future as FutureHandle, Pool as PoolHandle};
 use crate::script::host::{host, mark};
 use crate::script::iterate::Stream;
-use crate::script::jobs::{self, JobFuture, Mapping};
+use crate::script::jobs::{self, JobFuture, Mapping, On};
 use crate::script::parcel::Parcel;
 use crate::script::requests::RequestPool;
 use crate::script::throw::{Outcome, call};
 
-fn make(ctx: &NativeCallContext, size: Option<Dynamic>, options: Map) -> Outcome<PoolHandle> {
+fn make(ctx: &NativeCallContext, on: On, size: Option<Dynamic>, options: Map) -> Outcome<PoolHandle> {
     let size = size.or_else(|| Some(crate::script::api::time::functions::cpu_count().into()));
-    let pool = jobs::make_pool(ctx, "ThreadPool", size, options)?;
+    let pool = jobs::make_pool(ctx, on, if on == On::Threads { "ThreadPool" } else { "Pool" }, size, options)?;
     Ok(PoolHandle::of(Arc::new(RequestPool { pool, open: parking_lot::Mutex::default() })))
 }
 
@@ -112,7 +112,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPool", return_raw)]
     pub fn new_pool(ctx: NativeCallContext) -> Outcome<PoolHandle> {
-        make(&ctx, None, Map::new())
+        make(&ctx, On::Threads, None, Map::new())
     }
 
     /// Makes a pool of `n` threads. `with pool { … }` closes it at the end and waits for its work.
@@ -125,7 +125,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPool", return_raw)]
     pub fn new_pool_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<PoolHandle> {
-        make(&ctx, Some(n), Map::new())
+        make(&ctx, On::Threads, Some(n), Map::new())
     }
 
     /// Makes a pool with the options of `ThreadPoolExecutor`.
@@ -138,7 +138,54 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPool", return_raw)]
     pub fn new_pool_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<PoolHandle> {
-        make(&ctx, Some(n), options)
+        make(&ctx, On::Threads, Some(n), options)
+    }
+
+    /// Makes a pool of processes, one for each of the system's CPUs; else as `ThreadPool()`. A process that dies fails the
+    /// job that it ran, and only that one, with `WorkerDied`, and is replaced.
+    ///
+    /// # Errors
+    /// As `ThreadPool()`.
+    ///
+    /// ```rhai
+    /// with Pool() as pool { assert(pool.map(|x| x * x, 1..=3) == [1, 4, 9]); }
+    /// ```
+    #[rhai_fn(name = "Pool", return_raw)]
+    pub fn new_process_pool(ctx: NativeCallContext) -> Outcome<PoolHandle> {
+        make(&ctx, On::Processes, None, Map::new())
+    }
+
+    /// The same with at most `n` processes.
+    ///
+    /// # Errors
+    /// `ValueError` when `n` is less than 1.
+    ///
+    /// ```rhai
+    /// let pool = Pool(2);
+    /// let jobs = [1, 2, 3].map(|n| pool.apply_async(|n| [n, getpid()], [n]));
+    /// pool.close();
+    /// pool.join();
+    /// assert(jobs[2].result()[0] == 3);
+    /// ```
+    #[rhai_fn(name = "Pool", return_raw)]
+    pub fn new_process_pool_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<PoolHandle> {
+        make(&ctx, On::Processes, Some(n), Map::new())
+    }
+
+    /// The same with options, as `ProcessPoolExecutor(n, options)`.
+    ///
+    /// # Errors
+    /// As `ProcessPoolExecutor(n, options)`.
+    ///
+    /// ```rhai
+    /// with Pool(1, #{retries: 1}) as pool {
+    ///     try { pool.apply(|| exit(3), []); } catch (e) { assert(e.kind == "WorkerDied" && e.exit_code == 3); }
+    ///     assert(pool.apply(|| "it goes on", []) == "it goes on");
+    /// }
+    /// ```
+    #[rhai_fn(name = "Pool", return_raw)]
+    pub fn new_process_pool_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<PoolHandle> {
+        make(&ctx, On::Processes, Some(n), options)
     }
 
     /// Has a thread run `f` with these arguments and waits for the result.

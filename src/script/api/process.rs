@@ -8,11 +8,15 @@ use rhai::{Dynamic, Map, NativeCallContext};
 use crate::command::completed::End;
 use crate::command::mock::Mock;
 use crate::command::{processes, quote, search};
+use crate::kernel::door;
 use crate::script::api::child::signal_of;
 use crate::script::api::command::bytes;
 use crate::script::arguments::Options;
 use crate::script::host::host;
+use crate::script::process::simulated;
 use crate::script::throw::{Outcome, throw};
+use crate::signals::Signal;
+use crate::signals::names::Usual;
 
 fn pid_of(ctx: &NativeCallContext, pid: i64) -> Outcome<i32> {
     match i32::try_from(pid) {
@@ -23,6 +27,11 @@ fn pid_of(ctx: &NativeCallContext, pid: i64) -> Outcome<i32> {
 
 fn output(ctx: &NativeCallContext, options: &mut Options, name: &'static str) -> Outcome<Vec<u8>> {
     options.take(name).map_or(Ok(Vec::new()), |value| bytes(ctx, &format!("option {name}"), value))
+}
+
+/// True for a signal that ends a program which has said nothing about it.
+fn ends_by_itself(number: i32) -> bool {
+    Signal::numbered(number).is_some_and(|signal| matches!(signal.usual(), Usual::Asks | Usual::Ends))
 }
 
 #[export_module]
@@ -62,6 +71,13 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn kill(ctx: NativeCallContext, pid: i64, signal: &str) -> Outcome<()> {
         let (pid, number) = (pid_of(&ctx, pid)?, signal_of(&ctx, signal)?);
+        if let Some(process) = simulated(host().kernel(), i64::from(pid)) {
+            if ends_by_itself(number) {
+                door::point();
+                process.kill_process(number.unsigned_abs());
+            }
+            return Ok(());
+        }
         match processes::signal_by_number(pid, number) {
             Ok(()) => Ok(()),
             Err(error) if error == rustix::io::Errno::SRCH => {
@@ -89,6 +105,10 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn pid_alive(ctx: NativeCallContext, pid: i64) -> Outcome<bool> {
         let pid = pid_of(&ctx, pid)?;
+        door::query();
+        if simulated(host().kernel(), i64::from(pid)).is_some() {
+            return Ok(true);
+        }
         Ok(processes::stat(pid).is_some_and(|process| process.state != 'Z'))
     }
 

@@ -9,7 +9,7 @@ use crate::script::api::child::judged;
 use crate::script::api::future::result_of;
 use crate::script::arguments::{list, seconds, type_for_people};
 use crate::script::command::Completed;
-use crate::script::handles::{Child, Event, Future, Lock, Queue, RwSide, Semaphore, Thread};
+use crate::script::handles::{Child, Event, Future, Lock, Process, Queue, RwSide, Semaphore, Thread};
 use crate::script::parcel::Parcel;
 use crate::script::throw::{IntoThrown, Outcome, call, call_within, throw};
 use crate::sync::Fault;
@@ -54,7 +54,8 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
     if let Some(child) = value.clone().try_cast::<Child>() {
         return Ok(Box::new(Mapped::new(child.waiting(), Ready::Command)));
     }
-    if let Some(thread) = value.try_cast::<Thread>() {
+    let process = value.clone().try_cast::<Process>().map(|process| process.thread().clone());
+    if let Some(thread) = process.or_else(|| value.try_cast::<Thread>().map(|thread| (*thread).clone())) {
         if !thread.is_started() {
             call(ctx, || thread.join(None))?;
         }
@@ -64,7 +65,7 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
     throw(
         ctx,
         "TypeError",
-        format!("select() waits for queues, events, locks, futures, threads and commands, not for {shown}"),
+        format!("select() waits for queues, events, locks, futures, threads, processes and commands, not for {shown}"),
     )
 }
 
@@ -97,6 +98,9 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
 fn result(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Dynamic> {
     if let Some(thread) = source.clone().try_cast::<Thread>() {
         return crate::script::api::thread::outcome(ctx, &thread);
+    }
+    if let Some(process) = source.clone().try_cast::<Process>() {
+        return crate::script::api::thread::outcome(ctx, process.thread());
     }
     match source.clone().try_cast::<Future>() {
         Some(future) => result_of(ctx, &future),

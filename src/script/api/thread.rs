@@ -19,7 +19,10 @@ use crate::script::tasks::Job;
 use crate::script::throw::{Outcome, call, call_within, throw};
 
 /// What a thread gets to do: a function with arguments, or an object with `run`.
-fn job(ctx: &NativeCallContext, f: Dynamic, args: Array, holder: &Holder) -> Outcome<Job> {
+///
+/// # Errors
+/// `TypeError`, `CaptureError`, `ValueError`.
+pub fn job(ctx: &NativeCallContext, f: Dynamic, args: Array, holder: &Holder) -> Outcome<Job> {
     let f = f.flatten();
     if !f.is_map() {
         let function = Callable::for_other(ctx, "f", f, holder)?;
@@ -60,7 +63,7 @@ fn make_and_start(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map
 }
 
 /// What the thread returned; its error is thrown.
-pub fn outcome(ctx: &NativeCallContext, thread: &ThreadHandle) -> Outcome<Dynamic> {
+pub fn outcome(ctx: &NativeCallContext, thread: &exec::Thread<Done>) -> Outcome<Dynamic> {
     match thread.future().look(|done| done.cloned()) {
         Ok(Some(Done::Value(parcel))) => Ok(Parcel::unpack(parcel)),
         Ok(Some(Done::Failed(failure) | Done::Cancelled(failure))) => Err(failure.thrown(ctx.call_position())),

@@ -1,0 +1,36 @@
+//! `orch __worker`: a process of a script, started by orch itself.
+
+use super::terminal::Terminal;
+use crate::kernel::{Kernel, Setup};
+use crate::script::{Host, remote};
+use crate::worker::desk::{Desk, Papers};
+
+/// Runs the worker whose socket is the standard input: its status.
+pub fn serve() -> i32 {
+    let papers = match Papers::receive() {
+        Ok(papers) => papers,
+        Err(error) => {
+            eprintln!("error: this is no worker of orch's: {error}");
+            return 2;
+        }
+    };
+    let kernel = Kernel::new(Setup::Real);
+    let name = papers.name.clone();
+    let host = Host::new(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    let desk = Desk::new(&kernel, papers);
+    let started = super::run::watch_signals(&host).and_then(|()| remote::start(&host, desk.clone(), &name));
+    if let Err(error) = started {
+        host.say(&format!("error: cannot start: {error}\n"));
+        return 1;
+    }
+    let status = kernel.wait_exit(None).unwrap_or(1);
+    // Threads whose commands are ended with the worker have nothing to say about that.
+    kernel.end_others();
+    super::run::clear_up(&kernel, |note| eprint!("{note}"));
+    if host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
+        // Whoever waits for it is told what ended it.
+        host.signals().end_by_it();
+    }
+    desk.leave();
+    status
+}

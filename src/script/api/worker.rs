@@ -1,0 +1,414 @@
+//! `Process`.
+
+use rhai::plugin::*;
+use rhai::{Array, Dynamic, Map, NativeCallContext};
+
+use crate::exec;
+use crate::kernel::{Holder, door, with_current};
+use crate::script::api::thread::{job, outcome};
+use crate::script::arguments::{Options, seconds};
+use crate::script::errand;
+use crate::script::handles::Process as ProcessHandle;
+use crate::script::host::{host, mark};
+use crate::script::process::{Process, simulated_pid};
+use crate::script::throw::{Outcome, call, call_within};
+
+/// Makes a process that is not started.
+pub fn make(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map) -> Outcome<ProcessHandle> {
+    mark(ctx);
+    let mut options = Options::new(options);
+    let name = options.text(ctx, "name")?.unwrap_or_default();
+    let daemon = options.flag(ctx, "daemon")?.unwrap_or(false);
+    options.finish(ctx)?;
+    let errand = errand::pack(ctx, &job(ctx, f, args, &Holder::Outside)?)?;
+    let process = Process::new(&host(), &name, daemon);
+    process.give(errand);
+    Ok(ProcessHandle::of(process))
+}
+
+/// Makes a process and starts it.
+fn make_and_start(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map) -> Outcome<ProcessHandle> {
+    let process = make(ctx, f, args, options)?;
+    call(ctx, || process.start())?;
+    Ok(process)
+}
+
+#[export_module]
+pub mod functions {
+    /// Makes a process that will run `f`; `start()` starts it. The process is orch, started again: it knows the functions of
+    /// the script, runs nothing of its top level, and shares nothing with this process: what a closure captured is copied.
+    /// `f` may also be an object map with a function `run`: a copy of it is `this` there.
+    ///
+    /// # Errors
+    /// `CaptureError` when the closure assigns to a variable that it captured; `SendError` when something cannot cross to
+    /// another process, which says where it sits; `TypeError` when `f` is no function.
+    ///
+    /// ```rhai
+    /// let p = Process(|| print("in the process"));
+    /// p.start();
+    /// p.join();
+    /// ```
+    #[rhai_fn(name = "Process", return_raw)]
+    pub fn new_process(ctx: NativeCallContext, f: Dynamic) -> Outcome<ProcessHandle> {
+        make(&ctx, f, Array::new(), Map::new())
+    }
+
+    /// Makes a process that will run `f` with these arguments.
+    ///
+    /// # Errors
+    /// As `Process(f)`.
+    ///
+    /// ```rhai
+    /// let p = Process(|a, b| a + b, [1, 2]);
+    /// p.start();
+    /// assert(p.join() == 3);
+    /// ```
+    #[rhai_fn(name = "Process", return_raw)]
+    pub fn new_process_with(ctx: NativeCallContext, f: Dynamic, args: Array) -> Outcome<ProcessHandle> {
+        make(&ctx, f, args, Map::new())
+    }
+
+    /// Makes a process with options: `name`, and `daemon` (the program does not wait for it).
+    ///
+    /// # Errors
+    /// As `Process(f)`; `ValueError` for an unknown option.
+    ///
+    /// ```rhai
+    /// let p = Process(|| 1, #{name: "worker"});
+    /// assert(p.name == "worker");
+    /// ```
+    #[rhai_fn(name = "Process", return_raw)]
+    pub fn new_process_opts(ctx: NativeCallContext, f: Dynamic, options: Map) -> Outcome<ProcessHandle> {
+        make(&ctx, f, Array::new(), options)
+    }
+
+    /// Makes a process with arguments and options.
+    ///
+    /// # Errors
+    /// As `Process(f)`; `ValueError` for an unknown option.
+    ///
+    /// ```rhai
+    /// let p = Process(|n| n, [1], #{daemon: true});
+    /// assert(p.daemon);
+    /// ```
+    #[rhai_fn(name = "Process", return_raw)]
+    pub fn new_process_with_opts(
+        ctx: NativeCallContext,
+        f: Dynamic,
+        args: Array,
+        options: Map,
+    ) -> Outcome<ProcessHandle> {
+        make(&ctx, f, args, options)
+    }
+
+    /// Makes a process and starts it; else as `Process(f)`.
+    ///
+    /// # Errors
+    /// As `Process(f)`; `ThreadError` when the system can't start another process.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| 6 * 7);
+    /// assert(p.join() == 42);
+    /// ```
+    #[rhai_fn(return_raw)]
+    pub fn spawn_process(ctx: NativeCallContext, f: Dynamic) -> Outcome<ProcessHandle> {
+        make_and_start(&ctx, f, Array::new(), Map::new())
+    }
+
+    /// Makes a process with arguments and starts it.
+    ///
+    /// # Errors
+    /// As `spawn_process(f)`.
+    ///
+    /// ```rhai
+    /// fn double(x) { x * 2 }
+    /// assert(spawn_process(double, [21]).join() == 42);
+    /// ```
+    #[rhai_fn(name = "spawn_process", return_raw)]
+    pub fn spawn_process_with(ctx: NativeCallContext, f: Dynamic, args: Array) -> Outcome<ProcessHandle> {
+        make_and_start(&ctx, f, args, Map::new())
+    }
+
+    /// Makes a process with options and starts it.
+    ///
+    /// # Errors
+    /// As `spawn_process(f)`; `ValueError` for an unknown option.
+    ///
+    /// ```rhai
+    /// spawn_process(|| print("hi"), #{name: "greeter"}).join();
+    /// ```
+    #[rhai_fn(name = "spawn_process", return_raw)]
+    pub fn spawn_process_opts(ctx: NativeCallContext, f: Dynamic, options: Map) -> Outcome<ProcessHandle> {
+        make_and_start(&ctx, f, Array::new(), options)
+    }
+
+    /// Makes a process with arguments and options and starts it.
+    ///
+    /// # Errors
+    /// As `spawn_process(f)`; `ValueError` for an unknown option.
+    ///
+    /// ```rhai
+    /// spawn_process(|n| print(n), [1], #{name: "printer"}).join();
+    /// ```
+    #[rhai_fn(name = "spawn_process", return_raw)]
+    pub fn spawn_process_with_opts(
+        ctx: NativeCallContext,
+        f: Dynamic,
+        args: Array,
+        options: Map,
+    ) -> Outcome<ProcessHandle> {
+        make_and_start(&ctx, f, args, options)
+    }
+
+    /// Starts the process.
+    ///
+    /// # Errors
+    /// `ThreadError` when it was started before, or the system can't start another process.
+    ///
+    /// ```rhai
+    /// let p = Process(|| ());
+    /// p.start();
+    /// try { p.start(); } catch (e) { assert(e.kind == "ThreadError"); }
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn start(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        call(&ctx, || process.start())
+    }
+
+    /// Waits for the end of the process and returns what its function returned; `()` when it called `exit`, or this script
+    /// ended it.
+    ///
+    /// # Errors
+    /// The error of its function, with the name of the process in `task`; `WorkerDied` when somebody else killed it, with
+    /// `exit_code` and `signal`; `Cancelled` when it was cancelled; `ThreadError` when it was not started;
+    /// `DeadlockError`, `Interrupted`.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| throw "no");
+    /// try { p.join(); } catch (e) { assert(e.kind == "Thrown" && e.value == "no"); }
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn join(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<Dynamic> {
+        call(&ctx, || process.thread().join(None))?;
+        outcome(&ctx, process.thread())
+    }
+
+    /// The same, waiting at most `timeout` seconds.
+    ///
+    /// # Errors
+    /// `TimeoutError`, else as `join()`.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| sleep(0.2));
+    /// try { p.join(0.01); } catch (e) { assert(e.kind == "TimeoutError"); }
+    /// p.join();
+    /// ```
+    #[rhai_fn(name = "join", return_raw, pure)]
+    pub fn join_within(ctx: NativeCallContext, process: &mut ProcessHandle, timeout: Dynamic) -> Outcome<Dynamic> {
+        call_within(&ctx, seconds(&ctx, "timeout", &timeout)?, |limit| process.thread().join(limit))?;
+        outcome(&ctx, process.thread())
+    }
+
+    /// Waits for the end of the process; returns true. Its own error is not thrown.
+    ///
+    /// # Errors
+    /// `ThreadError` when it was not started; `DeadlockError`, `Cancelled`, `Interrupted`.
+    ///
+    /// ```rhai
+    /// assert(spawn_process(|| 1).wait());
+    /// ```
+    #[rhai_fn(name = "wait", return_raw, pure)]
+    pub fn wait_process(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<bool> {
+        call(&ctx, || process.thread().join(None)).map(|()| true)
+    }
+
+    /// Waits for the end of the process at most `timeout` seconds: false when the time was up.
+    ///
+    /// # Errors
+    /// As `wait()`.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| sleep(0.2));
+    /// assert(!p.wait(0.01));
+    /// ```
+    #[rhai_fn(name = "wait", return_raw, pure)]
+    pub fn wait_process_within(ctx: NativeCallContext, process: &mut ProcessHandle, timeout: Dynamic) -> Outcome<bool> {
+        let limit = seconds(&ctx, "timeout", &timeout)?;
+        call(&ctx, || match process.thread().join(limit) {
+            Err(exec::ExecFault::Sync(crate::sync::Fault::Stopped(crate::kernel::Stop::TimedOut))) => Ok(false),
+            other => other.map(|()| true),
+        })
+    }
+
+    /// True while it runs.
+    ///
+    /// ```rhai
+    /// assert(!Process(|| 1).is_alive());
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn is_alive(process: &mut ProcessHandle) -> bool {
+        door::query();
+        process.thread().is_alive()
+    }
+
+    /// Asks the function of the process to stop, as `cancel()` of a thread does. `join()` then throws `Cancelled`, and the
+    /// exit code is 0.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| sleep(1000));
+    /// p.cancel();
+    /// try { p.join(); } catch (e) { assert(e.kind == "Cancelled"); }
+    /// ```
+    #[rhai_fn(pure)]
+    pub fn cancel(process: &mut ProcessHandle) {
+        door::point();
+        process.thread().cancel();
+    }
+
+    /// Ends the process with the signal TERM: it leaves its `with` blocks, and what it started is ended. `join()` then
+    /// returns `()`, and the exit code is -15.
+    ///
+    /// # Errors
+    /// `ThreadError` when it was not started.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| sleep(1000));
+    /// p.terminate();
+    /// assert(p.join() == () && p.exit_code == -15);
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn terminate(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        call(&ctx, || process.terminate())
+    }
+
+    /// Ends the process with the signal KILL, with all that it started, at once.
+    ///
+    /// # Errors
+    /// `ThreadError` when it was not started.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| sleep(1000));
+    /// p.kill();
+    /// assert(p.join() == () && p.exit_code == -9);
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn kill(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        call(&ctx, || process.kill())
+    }
+
+    /// The number of the process; `()` before it is started. Simulated under `--sim`.
+    ///
+    /// ```rhai
+    /// let p = Process(|| getpid());
+    /// assert(p.pid == ());
+    /// p.start();
+    /// assert(p.join() == p.pid);
+    /// ```
+    #[rhai_fn(get = "pid", pure)]
+    pub fn get_pid(process: &mut ProcessHandle) -> Dynamic {
+        process.pid().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// How it ended: 0; 1 after an error; what it gave to `exit`; negative for a signal. `()` before its end.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| exit(3));
+    /// assert(p.join() == () && p.exit_code == 3);
+    /// ```
+    #[rhai_fn(get = "exit_code", pure)]
+    pub fn get_exit_code(process: &mut ProcessHandle) -> Dynamic {
+        process.exit_code().map_or(Dynamic::UNIT, |code| i64::from(code).into())
+    }
+
+    /// The name of the process.
+    ///
+    /// ```rhai
+    /// let p = Process(|| 1);
+    /// p.name = "worker";
+    /// assert(p.name == "worker");
+    /// ```
+    #[rhai_fn(get = "name", pure)]
+    pub fn get_name(process: &mut ProcessHandle) -> String {
+        process.thread().task().name().to_string()
+    }
+
+    /// Names the process, before it is started.
+    ///
+    /// # Errors
+    /// `ThreadError` after the start.
+    ///
+    /// ```rhai
+    /// let p = Process(|| 1);
+    /// p.name = "worker";
+    /// ```
+    #[rhai_fn(set = "name", return_raw, pure)]
+    pub fn set_name(ctx: NativeCallContext, process: &mut ProcessHandle, name: &str) -> Outcome<()> {
+        call(&ctx, || process.thread().set_name(name))
+    }
+
+    /// True when the program does not wait for it, and ends it when it ends itself.
+    ///
+    /// ```rhai
+    /// let p = Process(|| 1);
+    /// p.daemon = true;
+    /// assert(p.daemon);
+    /// ```
+    #[rhai_fn(get = "daemon", pure)]
+    pub fn get_daemon(process: &mut ProcessHandle) -> bool {
+        process.thread().task().is_daemon()
+    }
+
+    /// Says whether the program waits for it, before it is started.
+    ///
+    /// # Errors
+    /// `ThreadError` after the start.
+    ///
+    /// ```rhai
+    /// let p = Process(|| 1);
+    /// p.daemon = true;
+    /// ```
+    #[rhai_fn(set = "daemon", return_raw, pure)]
+    pub fn put_daemon(ctx: NativeCallContext, process: &mut ProcessHandle, daemon: bool) -> Outcome<()> {
+        call(&ctx, || process.thread().set_daemon(daemon))
+    }
+
+    /// Says whether the program waits for it, before it is started.
+    ///
+    /// # Errors
+    /// `ThreadError` after the start.
+    ///
+    /// ```rhai
+    /// let p = Process(|| 1);
+    /// p.set_daemon(true);
+    /// ```
+    #[rhai_fn(return_raw, pure)]
+    pub fn set_daemon(ctx: NativeCallContext, process: &mut ProcessHandle, daemon: bool) -> Outcome<()> {
+        call(&ctx, || process.thread().set_daemon(daemon))
+    }
+
+    /// The number of the process that runs this. Simulated under `--sim`.
+    ///
+    /// ```rhai
+    /// assert(spawn_process(|| getpid()).join() != getpid());
+    /// ```
+    pub fn getpid() -> i64 {
+        with_current(|task| match task.kernel().is_sim() {
+            true => simulated_pid(task.process()),
+            false => i64::from(std::process::id()),
+        })
+    }
+
+    /// The number of the process that started this one. Simulated under `--sim`.
+    ///
+    /// ```rhai
+    /// assert(spawn_process(|| getppid()).join() == getpid());
+    /// ```
+    pub fn getppid() -> i64 {
+        with_current(|task| match (task.kernel().is_sim(), task.parent_process()) {
+            (true, Some(parent)) => simulated_pid(parent),
+            // As if the system's first had started it.
+            (true, None) => 1,
+            (false, _) => rustix::process::getppid().map_or(0, |pid| i64::from(pid.as_raw_nonzero().get())),
+        })
+    }
+}

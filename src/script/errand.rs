@@ -1,0 +1,253 @@
+//! A function with its arguments, on its way to a process, and what became of it on the way back.
+//!
+//! A function is sent by its name, with what it captured and with its surroundings by their names: the scripts whose
+//! functions it can call, the modules that they imported, their constants. The process has the sources of all of them. Under
+//! simulated time the same bytes are made and read, so that the same things can cross.
+
+use std::sync::{Arc, RwLock};
+
+use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext, Position};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::caught::birth_frame;
+use super::done::Done;
+use super::encode::{Refused, decode, encode, encode_error};
+use super::failure::Failure;
+use super::function::Callable;
+use super::host::{Host, run_in};
+use super::parcel::Parcel;
+use super::tasks::{self, Job};
+use super::throw::{Ending, Outcome, Problem, Thrown};
+use crate::kernel::{Holder, current};
+use crate::worker::wire::Reply;
+
+/// See the module.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    source: Option<String>,
+    line: usize,
+    column: usize,
+    /// Scripts whose functions can be called, the nearest last.
+    libraries: Vec<String>,
+    /// Modules by the names under which they were imported.
+    imports: Vec<(String, String)>,
+    constants: ByteBuf,
+    /// The function, `this` or nothing, and the arguments.
+    job: ByteBuf,
+    /// The arguments are lists of arguments, for one call each; the result is the array of the results.
+    each: bool,
+}
+
+/// The bytes of a job, for another process.
+///
+/// # Errors
+/// `SendError`.
+pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
+    pack_calls(ctx, job, false)
+}
+
+/// The bytes of calls of a function, one for each list of arguments.
+///
+/// # Errors
+/// `SendError`.
+pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Vec<u8>> {
+    let args = calls.into_iter().map(Dynamic::from).collect();
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
+}
+
+fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>> {
+    let global = job.function.global();
+    let name = |id: Option<&str>| id.map(str::to_string);
+    let mut content = Array::new();
+    let refused = |refused: Refused| {
+        Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
+            .with("path", refused.path)
+            .with("type", refused.what)
+            .thrown()
+    };
+    let parts = [
+        ("f", Dynamic::from(job.function.pointer().clone())),
+        ("the object", job.this.clone().unwrap_or_default()),
+        ("args", Dynamic::from(job.args.clone())),
+    ];
+    for (path, part) in parts {
+        // Looked at one by one, for the sake of the path.
+        encode(&part, path).map_err(refused)?;
+        content.push(part);
+    }
+    let form = Form {
+        source: job.function.source().map(str::to_string),
+        line: job.function.position().line().unwrap_or(0),
+        column: job.function.position().position().unwrap_or(0),
+        libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
+        imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
+        constants: ByteBuf::from(constants_of(&job.function)),
+        job: ByteBuf::from(encode(&content.into(), "the call").map_err(refused)?),
+        each,
+    };
+    rmp_serde::to_vec(&form).map_err(|error| Problem::new(ctx, "SendError", error.to_string()).thrown())
+}
+
+/// The constants that can cross; the others are not there in the process.
+fn constants_of(function: &Callable) -> Vec<u8> {
+    let mut crossing = Map::new();
+    if let Some(constants) = &function.global().constants
+        && let Ok(constants) = constants.read()
+    {
+        for (name, value) in constants.iter().filter(|(_, value)| encode(value, "").is_ok()) {
+            crossing.insert(name.as_str().into(), value.clone());
+        }
+    }
+    encode_error(crossing)
+}
+
+fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
+    let form: Form = rmp_serde::from_slice(bytes).map_err(|error| error.to_string())?;
+    let engine = host.engine();
+    let mut global = engine.new_global_runtime_state();
+    for library in &form.libraries {
+        let library = host.library(library).ok_or_else(|| format!("there is no source {library:?}"))?;
+        global.lib.push(library);
+    }
+    for (name, path) in form.imports {
+        let module = engine.module_resolver().resolve(engine, None, &path, Position::NONE);
+        global.push_import(name, module.map_err(|error| error.to_string())?);
+    }
+    let constants = decode(&form.constants)?.try_cast::<Map>().unwrap_or_default();
+    if !constants.is_empty() {
+        let named = constants.into_iter().map(|(name, value)| (ImmutableString::from(name.as_str()), value));
+        global.constants = Some(Arc::new(RwLock::new(named.collect())));
+    }
+    global.source = form.source.map(Into::into);
+    let content = decode(&form.job)?.try_cast::<Array>().unwrap_or_default();
+    let [function, this, args] = <[Dynamic; 3]>::try_from(content).map_err(|_| "it is no call".to_string())?;
+    let function = function.try_cast::<FnPtr>().ok_or("it has no function")?;
+    let line = u16::try_from(form.line).unwrap_or(0);
+    let position =
+        if line == 0 { Position::NONE } else { Position::new(line, u16::try_from(form.column).unwrap_or(0)) };
+    let job = Job {
+        function: Callable::arrived(function, global, position),
+        this: (!this.is_unit()).then_some(this),
+        args: args.try_cast::<Array>().unwrap_or_default(),
+    };
+    Ok((job, form.each))
+}
+
+/// What came of an errand in the process.
+pub enum Performed {
+    /// Something to be sent back.
+    Reply(Reply),
+    /// It called `exit`.
+    Exit(i32),
+    /// The process was told to end.
+    Over,
+}
+
+/// Does an errand in the current task, which is the process's own.
+pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
+    run_in(host, || {
+        let (job, each) = match unpack(host, bytes) {
+            Ok(job) => job,
+            Err(why) => {
+                return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
+            }
+        };
+        let source = job.function.source().map(str::to_string);
+        let result = if each { call_each(job) } else { job.call() };
+        match result {
+            Ok(value) => match encode(&value, "the result") {
+                Ok(bytes) => Performed::Reply(Reply::Value(ByteBuf::from(bytes))),
+                Err(refused) => Performed::Reply(not_sent(refused.to_string())),
+            },
+            Err(error) => failed(error, source.as_deref()),
+        }
+    })
+}
+
+fn call_each(mut job: Job) -> Outcome<Dynamic> {
+    job.function.move_here();
+    let calls = job.args.into_iter().map(|args| args.try_cast::<Array>().unwrap_or_default());
+    let results: Outcome<Array> = calls.map(|args| job.function.call(args)).collect();
+    tasks::forget_task();
+    results.map(Dynamic::from)
+}
+
+fn failed(error: Thrown, source: Option<&str>) -> Performed {
+    match Ending::of(&error) {
+        Some(Ending::Exit(status)) => return Performed::Exit(status),
+        Some(Ending::Interrupted(signal)) => return Performed::Exit(128 + i32::try_from(signal).unwrap_or(0)),
+        Some(Ending::Over | Ending::Cancelled) | None => {}
+    }
+    let bytes = |failure: &Failure| ByteBuf::from(encode_error(failure.ask()));
+    match tasks::failed(error, source) {
+        Done::Failed(failure) => Performed::Reply(Reply::Failed(bytes(&failure))),
+        Done::Cancelled(failure) => Performed::Reply(Reply::Cancelled(bytes(&failure))),
+        Done::Value(_) | Done::Over => Performed::Over,
+    }
+}
+
+fn not_sent(message: String) -> Reply {
+    let error = super::iterate::Place::of_loop("return").call(|ctx| Problem::new(ctx, "SendError", message).thrown());
+    let failure = Failure::of(error, None);
+    Reply::Failed(ByteBuf::from(encode_error(failure.ask())))
+}
+
+/// The kind of the error in a reply.
+pub fn error_in(reply: &Reply) -> Option<Map> {
+    match reply {
+        Reply::Value(_) => None,
+        Reply::Failed(bytes) | Reply::Cancelled(bytes) => decode(bytes).ok()?.try_cast::<Map>(),
+    }
+}
+
+/// What the current task, which asked for an errand, makes of the reply. What was returned will be held by the outside, as
+/// long as nobody has asked for it.
+pub fn received(host: &Arc<Host>, reply: &Reply) -> Done {
+    run_in(host, || match reply {
+        Reply::Value(bytes) => match decode(bytes) {
+            Ok(mut value) => {
+                super::parcel::make_content_over(&mut value, &Holder::Outside);
+                Done::Value(Parcel::plain(value))
+            }
+            Err(why) => Done::Failed(Failure::internal(&format!("a process returned what nobody can read: {why}"))),
+        },
+        Reply::Failed(_) => Done::Failed(Failure::arrived(error_here(host, reply), false)),
+        Reply::Cancelled(_) => Done::Cancelled(Failure::arrived(error_here(host, reply), true)),
+    })
+}
+
+fn error_here(host: &Host, reply: &Reply) -> Map {
+    let mut map = error_in(reply).unwrap_or_default();
+    // Under simulated time the task that asked has done it, and has put this there already.
+    if !host.kernel().is_sim() {
+        let mut stack = map.remove("stack").and_then(|stack| stack.try_cast::<Array>()).unwrap_or_default();
+        stack.extend(birth_frame(host));
+        map.insert("stack".into(), stack.into());
+    }
+    map
+}
+
+/// A process has ended without a reply, with this exit code (negative for a signal).
+pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32) -> Done {
+    run_in(host, || {
+        let me = current();
+        let signal = crate::signals::Signal::numbered(-code).filter(|_| code < 0).map(|signal| signal.name);
+        let how = match signal {
+            Some(name) => format!("was killed by {name}"),
+            None => format!("ended with exit code {code} before it was done"),
+        };
+        let site = me.born();
+        let map = Map::from([
+            ("kind".into(), "WorkerDied".into()),
+            ("message".into(), format!("{what} {how}").into()),
+            ("exit_code".into(), i64::from(code).into()),
+            ("signal".into(), signal.map_or(Dynamic::UNIT, Into::into)),
+            ("task".into(), task.into()),
+            ("line".into(), i64::from(site.line()).into()),
+            ("column".into(), i64::from(site.column()).into()),
+            ("source".into(), host.kernel().source(site.source()).to_string().into()),
+        ]);
+        Done::Failed(Failure::arrived(map, false))
+    })
+}

@@ -1,0 +1,284 @@
+//! A process of the script: a task that talks to a worker, or under simulated time does the worker's work itself, with
+//! nothing but bytes going in and out.
+//!
+//! Invariants: a process that has an exit code has ended, and is not signalled any more; `join` returns after that.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use super::done::Done;
+use super::errand::{self, Performed};
+use super::host::Host;
+use super::parcel::Parcel;
+use crate::command::completed::End;
+use crate::exec::{self, ExecFault};
+use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
+use crate::worker::wire::{Reply, ToWorker};
+use crate::worker::workman::{Heard, Worker};
+
+/// The simulated number of the first process. No real process has so high a number, so a signal that is sent to one by
+/// mistake hits nobody.
+const FIRST_SIMULATED: u64 = 10_000_000;
+
+/// The number of the errand of a process; it has one only.
+const ERRAND: u64 = 1;
+
+/// The simulated number of a process.
+pub fn simulated_pid(process: u64) -> i64 {
+    i64::try_from(FIRST_SIMULATED + process).unwrap_or(i64::MAX)
+}
+
+/// The task that is the simulated process of this number now, or stands for it.
+pub fn simulated(kernel: &Kernel, pid: i64) -> Option<Arc<Task>> {
+    let number =
+        u64::try_from(pid).ok()?.checked_sub(FIRST_SIMULATED).filter(|number| *number > 0 && kernel.is_sim())?;
+    kernel.tasks().into_iter().find(|task| task.stands_for() == number)
+}
+
+/// What is known of a process while it runs, and after.
+#[derive(Default)]
+struct Fate {
+    worker: OnceLock<Arc<Worker>>,
+    code: OnceLock<i32>,
+    /// The script ended it.
+    by_request: AtomicBool,
+    /// In simulated time: the signal that ended it before it began.
+    early: AtomicU32,
+}
+
+/// See the module.
+pub struct Process {
+    thread: Arc<exec::Thread<Done>>,
+    errand: Mutex<Option<Vec<u8>>>,
+    fate: Arc<Fate>,
+    host: Arc<Host>,
+}
+
+impl Process {
+    /// A process that is not started yet and has no errand yet. An empty name becomes `Process-N`.
+    pub fn new(host: &Arc<Host>, name: &str, daemon: bool) -> Arc<Process> {
+        let thread = exec::Thread::new(host.kernel(), name, Role::Process, daemon);
+        Arc::new(Process { thread, errand: Mutex::default(), fate: Arc::default(), host: host.clone() })
+    }
+
+    /// Says what it will do.
+    pub fn give(&self, errand: Vec<u8>) {
+        *self.errand.lock() = Some(errand);
+    }
+
+    /// The task that stands for it here.
+    pub fn thread(&self) -> &Arc<exec::Thread<Done>> {
+        &self.thread
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// [`ExecFault::AlreadyStarted`], [`ExecFault::NoProcess`], [`ExecFault::NoThread`].
+    pub fn start(&self) -> Result<(), ExecFault> {
+        let errand = self.errand.lock().take();
+        let (Some(errand), false) = (errand, self.thread.is_started()) else {
+            return self.thread.start();
+        };
+        let (host, fate, name) = (self.host.clone(), self.fate.clone(), self.thread.task().name());
+        if self.host.kernel().is_sim() {
+            self.thread.give(move || simulate(&host, &fate, &name, &errand));
+        } else {
+            let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
+            worker.tell(&ToWorker::Run(ERRAND, errand.into()));
+            worker.tell(&ToWorker::NoMore);
+            self.fate.worker.get_or_init(|| worker.clone());
+            self.thread.give(move || attend(&host, &fate, &name, &worker));
+        }
+        self.thread.start()
+    }
+
+    /// Its number, once it was started.
+    pub fn pid(&self) -> Option<i64> {
+        if !self.thread.is_started() {
+            return None;
+        }
+        match self.fate.worker.get() {
+            Some(worker) => Some(i64::from(worker.pid())),
+            None => Some(simulated_pid(self.thread.task().stands_for())),
+        }
+    }
+
+    /// Its exit code, once it has ended: negative for a signal.
+    pub fn exit_code(&self) -> Option<i32> {
+        door::query();
+        self.fate.code.get().copied()
+    }
+
+    /// Asks it to end: TERM.
+    ///
+    /// # Errors
+    /// [`ExecFault::NotStarted`].
+    pub fn terminate(&self) -> Result<(), ExecFault> {
+        self.end(libc::SIGTERM.unsigned_abs(), Worker::terminate)
+    }
+
+    /// Ends it at once: KILL.
+    ///
+    /// # Errors
+    /// [`ExecFault::NotStarted`].
+    pub fn kill(&self) -> Result<(), ExecFault> {
+        self.end(libc::SIGKILL.unsigned_abs(), Worker::kill)
+    }
+
+    fn end(&self, signal: u32, end: impl FnOnce(&Worker)) -> Result<(), ExecFault> {
+        door::point();
+        if !self.thread.is_started() {
+            return Err(ExecFault::NotStarted(format!("process {:?}", self.thread.task().name())));
+        }
+        if self.fate.code.get().is_some() {
+            return Ok(());
+        }
+        self.fate.by_request.store(true, Ordering::Release);
+        match self.fate.worker.get() {
+            Some(worker) => end(worker),
+            // One that is not on its way yet gets to hear of it before it does anything.
+            None if self.thread.task().kill_process(signal) => {}
+            None => _ = self.fate.early.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire),
+        }
+        Ok(())
+    }
+}
+
+impl Waitable for Process {
+    fn core(&self) -> &Arc<ObjectCore> {
+        self.thread.core()
+    }
+
+    fn enders(&self) -> Enders {
+        self.thread.enders()
+    }
+
+    fn state(&self) -> String {
+        match (self.pid(), self.fate.code.get()) {
+            (_, Some(code)) => format!("exit code {code}"),
+            (Some(pid), None) => format!("pid {pid}"),
+            (None, None) => "not started".into(),
+        }
+    }
+}
+
+/// Starts a worker, for a task that stands for it here, that knows the sources of the script.
+///
+/// # Errors
+/// Those of the system.
+pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
+    let worker = Worker::start(host.kernel(), &task.name(), task.born(), host.args())?;
+    worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
+    Ok(worker)
+}
+
+/// The talk of the current task with a worker about one errand: what the task is told to do meanwhile is passed on.
+pub struct Talk<'a> {
+    host: &'a Host,
+    worker: &'a Arc<Worker>,
+    errand: u64,
+    interrupted: bool,
+}
+
+/// How a worker ended.
+pub struct Ended {
+    /// What the system says.
+    pub end: End,
+    /// It said that it ends by itself.
+    pub left: bool,
+    /// It had begun with the errand, which may have been done.
+    pub has_begun: bool,
+}
+
+impl<'a> Talk<'a> {
+    /// About the errand of this number.
+    pub fn new(host: &'a Host, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
+        Talk { host, worker, errand, interrupted: false }
+    }
+
+    /// Waits for the reply; `None` when the program is over, of which the worker hears by the end of its socket.
+    ///
+    /// # Errors
+    /// How the worker ended, when there will be no reply.
+    pub fn until_reply(&mut self) -> Result<Option<Reply>, Ended> {
+        loop {
+            match self.worker.hear() {
+                Ok(Heard::Reply(_, reply)) => return Ok(Some(reply)),
+                Ok(Heard::Ended { end, left, begun }) => {
+                    return Err(Ended { end, left, has_begun: begun == self.errand });
+                }
+                Err(Stop::Cancelled) => match self.host.signals().asked_with() {
+                    None => self.worker.tell(&ToWorker::Cancel(self.errand)),
+                    // Once: the second time it would end at once.
+                    Some(signal) if !std::mem::replace(&mut self.interrupted, true) => {
+                        self.worker.tell(&ToWorker::Interrupt(signal.number));
+                    }
+                    Some(_) => {}
+                },
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// True when the worker was asked to stop because the program was.
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
+    }
+}
+
+/// What the task of a process does: hears its worker until it has ended.
+fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Done {
+    let mut talk = Talk::new(host, worker, ERRAND);
+    let mut reply = None;
+    let Ended { end, left, .. } = loop {
+        match talk.until_reply() {
+            Ok(Some(said)) => reply = Some(said),
+            Ok(None) => return Done::Over,
+            Err(ended) => break ended,
+        }
+    };
+    let code = end.code();
+    let asked = fate.by_request.load(Ordering::Acquire) || talk.was_interrupted();
+    let done = match (end, reply) {
+        // Its end was the program's, and nobody hears of it.
+        _ if host.kernel().is_over() => Done::Over,
+        (End::Signal(_), _) if asked => nothing(),
+        (End::Code(_), Some(reply)) => errand::received(host, &reply),
+        (End::Code(_), None) if left => nothing(),
+        (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code),
+    };
+    fate.code.get_or_init(|| code);
+    done
+}
+
+/// What the task of a process does under simulated time.
+fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
+    let performed = match fate.early.load(Ordering::Acquire) {
+        0 => current().as_process(|| errand::perform(host, bytes)),
+        signal => Err(signal),
+    };
+    let (code, done) = match performed {
+        Err(signal) => {
+            let code = signal.cast_signed().saturating_neg();
+            let asked = fate.by_request.load(Ordering::Acquire);
+            (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code) })
+        }
+        Ok(Performed::Reply(reply)) => (code_of(&reply), errand::received(host, &reply)),
+        Ok(Performed::Exit(status)) => (status, nothing()),
+        Ok(Performed::Over) => (0, Done::Over),
+    };
+    fate.code.get_or_init(|| code);
+    done
+}
+
+/// The exit code of a process whose function came to this.
+pub fn code_of(reply: &Reply) -> i32 {
+    i32::from(matches!(reply, Reply::Failed(_)))
+}
+
+fn nothing() -> Done {
+    Done::Value(Parcel::plain(rhai::Dynamic::UNIT))
+}

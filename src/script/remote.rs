@@ -1,0 +1,185 @@
+//! The script's side of a worker: does the errands that the main process sends.
+
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde_bytes::ByteBuf;
+
+use super::errand::{self, Performed};
+use super::handler::Raised;
+use super::host::{Host, run_in};
+use super::report;
+use super::run::{Script, outlast_threads, parse};
+use super::throw::Thrown;
+use crate::kernel::{Kernel, Role, Stop, Task, block, current};
+use crate::signals::Signal;
+use crate::sync::select::Idle;
+use crate::sync::{Order, Queue};
+use crate::worker::desk::Desk;
+use crate::worker::wire::{FromWorker, Reply, ToWorker};
+
+type Errands = Queue<(u64, ByteBuf)>;
+
+/// Which errand is being done, and which are to stop as soon as they begin.
+#[derive(Default)]
+struct Current {
+    number: Option<u64>,
+    /// The last that was done.
+    done: u64,
+    cancelled: Vec<u64>,
+}
+
+struct Office {
+    host: Arc<Host>,
+    desk: Arc<Desk>,
+    errands: Arc<Errands>,
+    current: Mutex<Current>,
+}
+
+/// Starts the main task of a worker called `name`.
+///
+/// # Errors
+/// When the system can't start a thread.
+pub fn start(host: &Arc<Host>, desk: Arc<Desk>, name: &str) -> io::Result<()> {
+    let kernel = host.kernel().clone();
+    let main = kernel.new_task(name, Role::Main, false);
+    let host = host.clone();
+    let me = main.clone();
+    kernel.start(&main, move || {
+        let errands = Queue::new("errands", Order::Fifo, None);
+        let office = Arc::new(Office { host: host.clone(), desk, errands, current: Mutex::default() });
+        let status = match office.read(&me) {
+            Ok(()) => run_in(&host, || office.work(&me)),
+            Err(_) => 1,
+        };
+        host.kernel().request_exit(status);
+    })
+}
+
+impl Office {
+    /// Starts the task that reads what the main process says.
+    fn read(self: &Arc<Self>, main: &Arc<Task>) -> io::Result<()> {
+        let kernel: &Arc<Kernel> = main.kernel();
+        let reader = kernel.new_task("reader", Role::Service, true);
+        let (office, main) = (self.clone(), main.clone());
+        kernel.start(&reader, move || {
+            loop {
+                match block(&mut office.desk.reading(), None) {
+                    Ok(Some(message)) => office.hear(message, &main),
+                    // The main process is gone, and nobody wants what this one does.
+                    Ok(None) => return office.host.kernel().request_exit_now(1),
+                    Err(Stop::Ended) => return,
+                    Err(_) => {}
+                }
+            }
+        })
+    }
+
+    fn hear(&self, message: ToWorker, main: &Arc<Task>) {
+        match message {
+            ToWorker::Begin { .. } => {}
+            ToWorker::Sources(sources) => sources.into_iter().for_each(|(name, text)| self.learn(name, text)),
+            // It is closed only after the last.
+            ToWorker::Run(number, errand) => _ = self.errands.try_put((number, errand)),
+            ToWorker::Cancel(number) => {
+                let mut current = self.current.lock();
+                if current.number == Some(number) {
+                    main.cancel();
+                } else if number > current.done {
+                    current.cancelled.push(number);
+                }
+            }
+            ToWorker::Interrupt(number) => {
+                if let Some(signal) = Signal::numbered(number) {
+                    // It is one that asks to stop, which needs nothing of the system.
+                    let _never = self.host.signals().raise(signal);
+                }
+            }
+            ToWorker::NoMore => self.errands.close(),
+        }
+    }
+
+    fn learn(&self, name: String, text: String) {
+        self.host.is_given(&name);
+        // It was parsed before where it comes from; a module that was refused there is refused here when it is imported.
+        let _refused_there = run_in(&self.host, || parse(&self.host, &Script { name, text }).map(drop));
+    }
+
+    /// Does all errands; the status of the worker.
+    fn work(&self, me: &Arc<Task>) -> i32 {
+        loop {
+            match block(&mut Idle(self.errands.getting()), None) {
+                Ok(Ok((number, errand))) => {
+                    if let Some(status) = self.run(me, number, &errand) {
+                        return status;
+                    }
+                }
+                Err(Stop::Interrupted(signal)) => {
+                    self.host.note_status(128 + i32::try_from(signal).unwrap_or(0));
+                    break;
+                }
+                Err(Stop::Cancelled) => {}
+                Err(Stop::Handler(error)) => self.tell(Raised::of_stop(&error).thrown(rhai::Position::NONE)),
+                Ok(Err(_)) | Err(_) => break,
+            }
+        }
+        while let Some(error) = outlast_threads(&self.host) {
+            self.tell(error);
+        }
+        self.host.tell_unasked();
+        self.host.status()
+    }
+
+    /// The handler of a signal failed while nothing was being done that could fail with it.
+    fn tell(&self, error: Thrown) {
+        let map = super::caught::crossing_map(&self.host, error, None);
+        self.host.note_status(1);
+        self.host.say(&report::uncaught(&self.host, &map));
+    }
+
+    /// Does one errand; `Some` when it is the last thing that happens.
+    fn run(&self, me: &Arc<Task>, number: u64, errand: &[u8]) -> Option<i32> {
+        {
+            let mut current = self.current.lock();
+            current.number = Some(number);
+            let told = current.cancelled.iter().filter(|cancelled| **cancelled == number).count();
+            current.cancelled.retain(|cancelled| *cancelled > number);
+            (0..told).for_each(|_| me.cancel());
+        }
+        self.desk.say(&FromWorker::Began(number));
+        let performed = errand::perform(&self.host, errand);
+        current().abandon_held();
+        {
+            let mut current = self.current.lock();
+            (current.number, current.done) = (None, number);
+            // What was meant for this one must not hit the next.
+            while me.take_cancel() {}
+        }
+        match performed {
+            Performed::Reply(reply) => {
+                if let Reply::Failed(_) = &reply {
+                    let status = status_of(&reply);
+                    self.host.note_status(status);
+                    if self.host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
+                        // What the main process is to hear is that a signal ended this one.
+                        self.errands.close();
+                        return None;
+                    }
+                }
+                self.desk.say(&FromWorker::Reply(number, reply));
+                None
+            }
+            Performed::Exit(status) => Some(status),
+            Performed::Over => Some(self.host.status()),
+        }
+    }
+}
+
+/// 1, but for one that was ended by a signal.
+fn status_of(reply: &Reply) -> i32 {
+    match errand::error_in(reply).map_or(1, |map| report::status_of(&map)) {
+        signal if signal > 128 => signal,
+        _ => 1,
+    }
+}

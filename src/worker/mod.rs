@@ -1,0 +1,24 @@
+//! Worker processes: orch started again, to call functions of the script.
+//!
+//! This room moves bytes and knows nothing of Rhai; `script/` says what they mean.
+//!
+//! ```text
+//!   main process                                             worker (`orch __worker`)
+//!
+//!   a task ── tell ──► Outgoing ══ ToWorker ══► Incoming ── its reader, a task ──► queue of errands, cancellations
+//!      ▲                        one Unix socket                                         │
+//!      └──── hear ─── Incoming ◄══ FromWorker ══ Outgoing ◄── say ─── its main task, which calls the functions
+//! ```
+//!
+//! Both ends never block outside the kernel's door: what the socket does not take waits in memory, and a task that waits
+//! for the other side polls the socket and, in the main process, the worker's pidfd. Nothing is read or written by a thread
+//! that nobody asked for. The end of a worker is told by its pidfd; what it wrote before is read first. The end of the main
+//! process is told to the worker by the end of the socket.
+
+pub mod desk;
+pub mod pipe;
+pub mod wire;
+pub mod workman;
+
+/// The word that makes orch a worker.
+pub const WORD: &str = "__worker";
