@@ -53,6 +53,8 @@ const KINDS: &[&str] = &[
     "Empty",
     "DeadlockError",
     "AssertionError",
+    // A handle cannot cross to another process.
+    "SendError",
     // What a script's own function does.
     "Thrown",
     // Rhai's own: a sum that is too large, an index or a property that takes no such value.
@@ -99,6 +101,7 @@ fn fitting(entry: &Entry, parameter: &str) -> &'static str {
 fn object(of: &str) -> &'static str {
     match of {
         "Thread" => "Thread(|| 1)",
+        "Process" => "Process(|| 1)",
         "Timer" => "Timer(1, || 1)",
         "Lock" => "Lock()",
         "Semaphore" => "Semaphore(1)",
