@@ -242,6 +242,17 @@ fn a_child_has_the_signals_that_orch_was_given_and_a_group_of_its_own() {
     assert_ne!(given("trap '' USR1; "), given(""));
 }
 
+/// Each of them holds both outputs.
+#[test]
+fn two_who_hold_the_output_are_named_once() {
+    let mut family = Family::new();
+    let sleep = family.sleep();
+    let seen = Program::script(&format!("print(sh(`{sleep} & {sleep} & echo hi`).capture().note);\n")).run();
+    let holders = seen.stdout.matches(&format!("({sleep})")).count();
+    assert!(seen.status == 0 && holders == 2, "{}", seen.for_people());
+    family.is_gone();
+}
+
 /// Section 6, 20.
 #[test]
 fn who_holds_the_output_is_named() {

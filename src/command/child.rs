@@ -352,13 +352,14 @@ impl Child {
     /// on for long enough.
     fn somebody_holds_the_output(&self, state: &mut State) -> bool {
         if state.grace_is_over {
-            let holders: Vec<String> = [&state.out, &state.err]
+            let mut named: Vec<String> = [&state.out, &state.err]
                 .into_iter()
                 .filter_map(|stream| rustix::fs::fstat(stream.fd.as_ref()?).ok())
                 .flat_map(|data| processes::holders_of_pipe(data.st_ino))
                 .map(|(pid, command)| format!("{pid} ({command})"))
                 .collect();
-            let mut named = holders;
+            // Whoever holds one output holds the other too, more often than not.
+            named.sort_unstable();
             named.dedup();
             state.note = Some(match named.as_slice() {
                 [] => "its output was still held open when it had ended".into(),

@@ -1,6 +1,6 @@
 //! Running many commands, so many at once, on the task that asked for it.
 //!
-//! One loop: start what may be started, wait for news, take in what has ended. No job has a thread.
+//! One loop: start what may be started, wait for news, take in what has ended. No job has a thread of its own.
 //!
 //! Invariants: a job is started in the lowest slot that is free; it is over once, with its last try, and then its line is in
 //! the job log before anybody else hears of it; when the loop is left, however, nothing that it started runs.
