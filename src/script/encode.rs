@@ -11,11 +11,14 @@ use std::ops::{Range, RangeInclusive};
 use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
+use super::crossing::{self, Found, Shared};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
+use crate::kernel::object::ObjectId;
+use crate::worker::wire::MOST_DESCRIPTORS;
 
 mod tag {
     pub const CHAR: u64 = 0;
@@ -24,6 +27,7 @@ mod tag {
     pub const FUNCTION: u64 = 3;
     pub const BIG_BLOB: u64 = 4;
     pub const BIG_TEXT: u64 = 5;
+    pub const SHARED: u64 = 6;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -50,8 +54,16 @@ impl fmt::Display for Refused {
 /// # Errors
 /// [`Refused`].
 pub fn encode(value: &Dynamic, path: &str) -> Result<Packed, Refused> {
-    check(value, path)?;
-    let mut luggage = Luggage::default();
+    encode_for(value, path, Way::Inside)
+}
+
+/// The same for this way. What goes outside has no luggage.
+///
+/// # Errors
+/// [`Refused`].
+pub fn encode_for(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
+    Inspection::of(way).check(value, path)?;
+    let mut luggage = if way == Way::Inside { Luggage::default() } else { Luggage::without_files() };
     let bytes = write(value, &mut luggage).map_err(|what| Refused { path: path.to_string(), what })?;
     Ok(Packed { bytes, luggage })
 }
@@ -96,50 +108,98 @@ pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
     Receiver { luggage }.deserialize(&mut from).map_err(|error| error.to_string())
 }
 
-/// An error's map. What cannot cross is sent as the text it is shown as.
+/// An error's map. What is more than bytes is sent as the text it is shown as.
 pub fn encode_error(mut map: Map) -> Packed {
     for field in map.values_mut() {
-        if check(field, "").is_err() {
+        if Inspection::of(Way::Outside).find(field, &String::new).is_err() {
             *field = field.to_string().into();
         }
     }
     encode(&map.into(), "the error").unwrap_or_default()
 }
 
-/// Finds what cannot cross in a value, which reports call `path`.
-///
-/// # Errors
-/// [`Refused`].
-pub fn check(value: &Dynamic, path: &str) -> Result<(), Refused> {
-    find(value, &|| path.to_string())
+/// Where a value goes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To a process of this program, which can have descriptors too.
+    Inside,
+    /// To another program: only bytes.
+    Outside,
 }
 
-/// `path` is asked for only when there is something that cannot cross.
-fn find(value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
-    if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().enumerate().try_for_each(|(i, item)| find(item, &|| format!("{}[{i}]", path())));
+/// Looking for what cannot cross, in the values of one message.
+pub struct Inspection {
+    way: Way,
+    /// How many descriptors can still go with it.
+    room: usize,
+    /// What goes with it already, and cannot go twice.
+    moving: Vec<ObjectId>,
+}
+
+impl Inspection {
+    /// For a message that goes this way.
+    pub fn of(way: Way) -> Inspection {
+        // One is for what is big.
+        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new() }
     }
-    if let Some(fields) = value.read_lock::<Map>() {
-        return fields.iter().try_for_each(|(name, field)| find(field, &|| field_path(&path(), name)));
+
+    /// Finds what cannot cross in a value, which reports call `path`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&mut self, value: &Dynamic, path: &str) -> Result<(), Refused> {
+        self.find(value, &|| path.to_string())
     }
-    if let Some(function) = value.read_lock::<FnPtr>() {
-        let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
-        return function.iter_curry().enumerate().try_for_each(|(i, item)| find(item, &|| captured(i)));
+
+    /// `path` is asked for only when there is something that cannot cross.
+    fn find(&mut self, value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+        if let Some(items) = value.read_lock::<Array>() {
+            let mut items = items.iter().enumerate();
+            return items.try_for_each(|(i, item)| self.find(item, &|| format!("{}[{i}]", path())));
+        }
+        if let Some(fields) = value.read_lock::<Map>() {
+            return fields.iter().try_for_each(|(name, field)| self.find(field, &|| field_path(&path(), name)));
+        }
+        if let Some(function) = value.read_lock::<FnPtr>() {
+            let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
+            return function.iter_curry().enumerate().try_for_each(|(i, item)| self.find(item, &|| captured(i)));
+        }
+        if is_bytes(value) {
+            return Ok(());
+        }
+        let what = match crossing::inspect(value).filter(|_| self.way == Way::Inside) {
+            None => type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string())),
+            Some(Err(what)) => what,
+            Some(Ok(found)) => match self.take_up(&found) {
+                Ok(()) => return Ok(()),
+                Err(what) => what.into(),
+            },
+        };
+        Err(Refused { path: path(), what })
     }
-    let crosses = value.is_unit()
+}
+
+impl Inspection {
+    fn take_up(&mut self, found: &Found) -> Result<(), &'static str> {
+        self.room = self.room.checked_sub(found.descriptors).ok_or("one thing too many of those with a descriptor")?;
+        if found.moves.is_some_and(|one| self.moving.contains(&one)) {
+            return Err("a Connection that is there twice");
+        }
+        self.moving.extend(found.moves);
+        Ok(())
+    }
+}
+
+fn is_bytes(value: &Dynamic) -> bool {
+    value.is_unit()
         || value.is_bool()
         || value.is_int()
         || value.is_float()
         || value.is_char()
         || value.is_string()
         || value.is_blob()
-        || value.read_lock::<Range<i64>>().is_some()
-        || value.read_lock::<RangeInclusive<i64>>().is_some();
-    if crosses {
-        return Ok(());
-    }
-    let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
-    Err(Refused { path: path(), what: type_for_people(&shown) })
+        || value.is::<Range<i64>>()
+        || value.is::<RangeInclusive<i64>>()
 }
 
 fn field_path(path: &str, name: &str) -> String {
@@ -194,6 +254,9 @@ impl Serialize for Sent<'_> {
         if let Some(function) = value.read_lock::<FnPtr>() {
             let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
+        }
+        if let Some(shared) = crossing::pack(value, &mut self.luggage.borrow_mut()) {
+            return tagged(to, tag::SHARED, &shared.map_err(S::Error::custom)?);
         }
         match (value.as_int(), value.as_float(), value.as_bool(), value.as_char()) {
             (Ok(number), ..) => to.serialize_i64(number),
@@ -342,6 +405,7 @@ impl Receiver<'_> {
                 let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
                 Ok(text.into())
             }
+            tag::SHARED => entries.next_value::<Shared>()?.unpack(self.luggage).map_err(A::Error::custom),
             _ => Err(A::Error::custom("unknown kind of value")),
         }
     }

@@ -101,6 +101,12 @@ handles! {
     SharedList(super::shared::List) = "SharedList",
     /// A `SharedMap`.
     SharedMap(super::shared::Table) = "SharedMap",
+    /// A `SharedMemory`.
+    SharedMemory(sync::Memory) = "SharedMemory",
+    /// A `SharedArray`.
+    SharedArray(sync::Numbers) = "SharedArray",
+    /// One end of a `Pipe`, or of what `Client` and `Listener` have made.
+    Connection(crate::worker::connection::Connection<super::luggage::Packed>) = "Connection",
     /// A queue of any order.
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.

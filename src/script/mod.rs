@@ -16,6 +16,7 @@ pub mod capture;
 pub mod caught;
 pub mod command;
 pub mod constants;
+pub mod crossing;
 pub mod done;
 pub mod encode;
 pub mod engine;

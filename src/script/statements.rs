@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 
 use super::done::Done;
 use super::handler::settled;
-use super::handles::{Child, Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{Child, Condition, Connection, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
 
@@ -79,6 +79,7 @@ enum Held {
     Executor(Arc<super::jobs::JobPool>),
     Group(TaskGroup),
     Child(Child),
+    Connection(Connection),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -117,6 +118,8 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Executor(pool.pool.clone())
     } else if let Some(child) = value.clone().try_cast::<Child>() {
         Held::Child(child)
+    } else if let Some(connection) = value.clone().try_cast::<Connection>() {
+        Held::Connection(connection)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -147,6 +150,10 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         Held::Side(side) => call(ctx, || side.lock.release(side.side)),
         Held::Condition(condition) => call(ctx, || condition.lock().release()),
         Held::Executor(pool) => leave_pool(ctx, pool, &result),
+        Held::Connection(connection) => {
+            connection.close();
+            Ok(())
+        }
         Held::Group(group) => return leave_group(ctx, group, result),
         Held::Child(child) => {
             child.terminate();
