@@ -107,6 +107,8 @@ handles! {
     SharedArray(sync::Numbers) = "SharedArray",
     /// One end of a `Pipe`, or of what `Client` and `Listener` have made.
     Connection(crate::worker::connection::Connection<super::luggage::Packed>) = "Connection",
+    /// A `Listener`.
+    Listener(crate::worker::listener::Listener<super::luggage::Packed>) = "Listener",
     /// A queue of any order.
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.

@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 
 use super::done::Done;
 use super::handler::settled;
-use super::handles::{Child, Condition, Connection, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{Child, Condition, Connection, Executor, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
 
@@ -80,6 +80,7 @@ enum Held {
     Group(TaskGroup),
     Child(Child),
     Connection(Connection),
+    Listener(Listener),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -120,6 +121,8 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Child(child)
     } else if let Some(connection) = value.clone().try_cast::<Connection>() {
         Held::Connection(connection)
+    } else if let Some(listener) = value.clone().try_cast::<Listener>() {
+        Held::Listener(listener)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -152,6 +155,10 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         Held::Executor(pool) => leave_pool(ctx, pool, &result),
         Held::Connection(connection) => {
             connection.close();
+            Ok(())
+        }
+        Held::Listener(listener) => {
+            listener.close();
             Ok(())
         }
         Held::Group(group) => return leave_group(ctx, group, result),

@@ -17,6 +17,7 @@ use crate::kernel::{Site, Stop};
 use crate::signals::Signal;
 use crate::sync::Fault;
 use crate::worker::connection::ConnectionFault;
+use crate::worker::listener::ListenFault;
 
 /// An error of Rhai's.
 pub type Thrown = Box<EvalAltResult>;
@@ -233,6 +234,18 @@ impl IntoThrown for ConnectionFault {
             ConnectionFault::EndOfFile(_) => "EndOfFile",
             ConnectionFault::Closed(_) | ConnectionFault::Moved(_) => "Closed",
             ConnectionFault::System(..) => "IoError",
+        };
+        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
+    }
+}
+
+impl IntoThrown for ListenFault {
+    fn into_thrown(self, ctx: &NativeCallContext, limit: Option<Duration>) -> Thrown {
+        let kind = match &self {
+            ListenFault::Stopped(stop) => return stop.clone().into_thrown(ctx, limit),
+            ListenFault::Closed(_) => "Closed",
+            ListenFault::WrongKey(_) => "AuthenticationError",
+            ListenFault::System(..) => "IoError",
         };
         Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
     }

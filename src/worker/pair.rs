@@ -73,6 +73,11 @@ impl<P: Payload> Stream<P> {
     /// An end at a socket that does not block.
     pub fn new(socket: Arc<OwnedFd>) -> Stream<P> {
         let (incoming, outgoing) = (Incoming::new(socket.clone()), Outgoing::new(socket.clone()));
+        Stream::going_on(socket, incoming, outgoing)
+    }
+
+    /// An end at a socket over which something was said before.
+    pub fn going_on(socket: Arc<OwnedFd>, incoming: Incoming, outgoing: Outgoing) -> Stream<P> {
         Stream { socket, early: VecDeque::new(), incoming, outgoing }
     }
 

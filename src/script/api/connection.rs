@@ -7,18 +7,20 @@ use crate::kernel::Holder;
 use crate::script::arguments::seconds;
 use crate::script::encode::{Way, decode, encode_for};
 use crate::script::handles::Connection as ConnectionHandle;
-use crate::script::luggage::Packed;
+use crate::script::luggage::{Luggage, Packed};
 use crate::script::parcel::detach;
 use crate::script::throw::{Outcome, Problem, call, call_within, throw};
 use crate::worker::connection::Connection;
 use crate::worker::pair::End;
 
-/// The value that was received.
+/// The value that was received through this connection.
 ///
 /// # Errors
 /// `ValueError` when it is none.
-pub fn unpacked(ctx: &NativeCallContext, packed: &Packed) -> Outcome<Dynamic> {
-    match decode(&packed.bytes, &packed.luggage) {
+pub fn unpacked(ctx: &NativeCallContext, connection: &ConnectionHandle, packed: Packed) -> Outcome<Dynamic> {
+    // From another program come bytes only, whatever it says.
+    let luggage = if connection.is_remote() { Luggage::default() } else { packed.luggage };
+    match decode(&packed.bytes, &luggage) {
         Ok(value) => Ok(value),
         Err(why) => throw(ctx, "ValueError", format!("{}(): what came cannot be read: {why}", ctx.fn_name())),
     }
@@ -92,7 +94,8 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn recv(ctx: NativeCallContext, connection: &mut ConnectionHandle) -> Outcome<Dynamic> {
-        unpacked(&ctx, &call(&ctx, || connection.receive(None))?)
+        let message = call(&ctx, || connection.receive(None))?;
+        unpacked(&ctx, connection, message)
     }
 
     /// The same, waiting at most `timeout` seconds.
@@ -111,7 +114,8 @@ pub mod functions {
         timeout: Dynamic,
     ) -> Outcome<Dynamic> {
         let limit = seconds(&ctx, "timeout", &timeout)?;
-        unpacked(&ctx, &call_within(&ctx, limit, |limit| connection.receive(limit))?)
+        let message = call_within(&ctx, limit, |limit| connection.receive(limit))?;
+        unpacked(&ctx, connection, message)
     }
 
     /// True when `recv()` would not wait now: there is a value, or the other end was closed.

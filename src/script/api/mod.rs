@@ -13,6 +13,7 @@ pub mod executor;
 pub mod future;
 pub mod group;
 pub mod hidden;
+pub mod listener;
 pub mod lists;
 pub mod lock;
 pub mod memory;
@@ -71,6 +72,7 @@ chapters! {
     "Shared lists and maps" => lists + register,
     "Shared memory" => memory + register,
     "Pipes" => connection,
+    "Listeners and clients" => listener,
     "Queues" => queue + register,
     "Waiting for the first of several" => select,
     "Futures" => future,

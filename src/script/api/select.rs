@@ -92,7 +92,13 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
         Ready::Item(item) => item.map(Parcel::unpack).map_err(|fault| fault.into_thrown(ctx, None))?,
         Ready::Held => true.into(),
         Ready::Owned(taken) => taken.map(|()| true.into()).map_err(|fault| fault.into_thrown(ctx, None))?,
-        Ready::Message(message) => unpacked(ctx, &call(ctx, || message)?)?,
+        Ready::Message(message) => {
+            let message = call(ctx, || message)?;
+            match source.clone().try_cast::<Connection>() {
+                Some(connection) => unpacked(ctx, &connection, message)?,
+                None => Dynamic::UNIT,
+            }
+        }
         Ready::Over => result(ctx, &source)?,
         Ready::Command(done) => {
             let done = Completed(call(ctx, || done)?);
