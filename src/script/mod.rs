@@ -26,6 +26,7 @@ pub mod function;
 pub mod handler;
 pub mod handles;
 pub mod host;
+pub mod identity;
 pub mod iterate;
 pub mod jobs;
 pub mod local;

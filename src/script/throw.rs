@@ -220,6 +220,7 @@ impl IntoThrown for ExecFault {
             | ExecFault::NotStarted(_)
             | ExecFault::JoinsItself(_)
             | ExecFault::TooLate(..)
+            | ExecFault::StillRuns(_)
             | ExecFault::NoThread(_)
             | ExecFault::NoProcess(_) => "ThreadError",
         };

@@ -22,6 +22,10 @@ pub enum ToWorker {
         name: String,
         /// The script's arguments.
         args: Vec<String>,
+        /// The program does not wait for it.
+        daemon: bool,
+        /// The name of the process that starts it.
+        parent: String,
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
@@ -213,7 +217,12 @@ mod tests {
 
     fn messages() -> Vec<ToWorker> {
         vec![
-            ToWorker::Begin { name: "Process-1".into(), args: vec!["a".into(), String::new()] },
+            ToWorker::Begin {
+                name: "Process-1".into(),
+                args: vec!["a".into(), String::new()],
+                daemon: true,
+                parent: "p".into(),
+            },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
             ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3])),
             ToWorker::Cancel(7),

@@ -37,9 +37,9 @@ fn place(ctx: &NativeCallContext, memory: &Memory, offset: i64, length: usize) -
         (Some(start), Some(_)) => Ok(start),
         _ => {
             let message = format!(
-                "{}(): {length} byte{} at offset {offset} lie outside of the memory, which has {} bytes",
+                "{}(): {length} byte{} at offset {offset}, outside of the memory, which has {} bytes",
                 ctx.fn_name(),
-                if length == 1 { "" } else { "s" },
+                if length == 1 { " lies" } else { "s lie" },
                 memory.size()
             );
             let size = i64::try_from(memory.size()).unwrap_or(i64::MAX);
@@ -300,7 +300,8 @@ pub mod functions {
     /// ```rhai
     /// let memory = SharedMemory(4);
     /// memory.set_u8(1, 7);
-    /// assert(memory.read(0, 2) == blob([0, 7]));
+    /// let bytes = memory.read(0, 2);
+    /// assert(bytes.len() == 2 && bytes[1] == 7);
     /// ```
     #[rhai_fn(name = "read", return_raw, pure)]
     pub fn read_memory(ctx: NativeCallContext, memory: &mut SharedMemory, offset: i64, len: Dynamic) -> Outcome<Blob> {
