@@ -86,15 +86,23 @@ impl Process {
             return self.thread.start();
         };
         let (host, fate, name) = (self.host.clone(), self.fate.clone(), self.thread.task().name());
+        // While it runs it can be found, even if nobody has kept it.
+        let kept = self.clone();
         if self.host.kernel().is_sim() {
-            self.thread.give(move || simulate(&host, &fate, &name, errand));
+            self.thread.give(move || {
+                let _kept = kept;
+                simulate(&host, &fate, &name, errand)
+            });
         } else {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
             let Packed { bytes, luggage } = errand;
             worker.tell_with(&ToWorker::Run(ERRAND, bytes.into()), luggage.into_descriptors());
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
-            self.thread.give(move || attend(&host, &fate, &name, &worker));
+            self.thread.give(move || {
+                let _kept = kept;
+                attend(&host, &fate, &name, &worker)
+            });
         }
         self.host.add_child(self);
         self.thread.start()
