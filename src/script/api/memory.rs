@@ -449,7 +449,7 @@ pub mod functions {
     ///
     /// ```rhai
     /// let hits = SharedArray("i64", 1);
-    /// let both = [1, 2].map(|_| spawn_process(|| { for i in 0..100 { hits.add(0, 1); } }));
+    /// let both = [1, 2].map(|n| spawn_process(|| { for i in 0..100 { hits.add(0, 1); } }));
     /// for p in both { p.join(); }
     /// assert(hits[0] == 200);
     /// ```
@@ -524,7 +524,7 @@ pub mod functions {
     /// assert(SharedArray("i64", 4).extract(1..=3).len() == 3);
     /// ```
     #[rhai_fn(name = "extract", pure)]
-    pub fn extract_inclusive(array: &mut SharedArray, range: RangeInclusive<i64>) -> Array {
-        part(array, *range.start(), range.end().saturating_add(1))
+    pub fn extract_inclusive(array: &mut SharedArray, whole_range: RangeInclusive<i64>) -> Array {
+        part(array, *whole_range.start(), whole_range.end().saturating_add(1))
     }
 }

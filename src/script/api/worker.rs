@@ -253,6 +253,9 @@ pub mod functions {
 
     /// True while it runs.
     ///
+    /// # Errors
+    /// `Closed` after `close()`.
+    ///
     /// ```rhai
     /// assert(!Process(|| 1).is_alive());
     /// ```
@@ -265,6 +268,9 @@ pub mod functions {
 
     /// Asks the function of the process to stop, as `cancel()` of a thread does. `join()` then throws `Cancelled`, and the
     /// exit code is 0.
+    ///
+    /// # Errors
+    /// `Closed` after `close()`.
     ///
     /// ```rhai
     /// let p = spawn_process(|| sleep(1000));
@@ -314,6 +320,9 @@ pub mod functions {
 
     /// The number of the process; `()` before it is started. Simulated under `--sim`.
     ///
+    /// # Errors
+    /// `Closed` after `close()`.
+    ///
     /// ```rhai
     /// let p = Process(|| getpid());
     /// assert(p.pid == ());
@@ -327,6 +336,9 @@ pub mod functions {
     }
 
     /// How it ended: 0; 1 after an error; what it gave to `exit`; negative for a signal. `()` before its end.
+    ///
+    /// # Errors
+    /// `Closed` after `close()`.
     ///
     /// ```rhai
     /// let p = spawn_process(|| exit(3));
