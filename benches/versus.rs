@@ -27,7 +27,7 @@ const fn workload(name: &'static str, n: u64, target: Option<f64>) -> Workload {
     Workload { name, n, target }
 }
 
-static WORKLOADS: [Workload; 19] = [
+static WORKLOADS: [Workload; 20] = [
     workload(STARTUP, 1, Some(0.4)),
     workload("threads", 10_000, Some(0.5)),
     workload("threads_1000", 1_000, None),
@@ -39,6 +39,7 @@ static WORKLOADS: [Workload; 19] = [
     workload("pool_submit", 20_000, Some(0.3)),
     workload("pool_map", 100_000, None),
     workload(SLEEPERS, 1_000, None),
+    workload("shared_add", 400_000, Some(1.0)),
     workload("commands", 2_000, Some(1.0)),
     workload("commands_8", 2_000, Some(0.55)),
     workload("commands_8_xargs", 2_000, Some(1.0)),
