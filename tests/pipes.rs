@@ -400,6 +400,30 @@ fn a_pool_has_connections_too_and_nothing_stays_open() {
     real(&script.replace("catch { }", "catch (e) { }"), "true\n[1, 1]\n[\"from the pool\", \"from the pool\"]\n");
 }
 
+#[test]
+fn what_many_processes_get_cannot_move_to_one_of_them() {
+    both(
+        r#"
+        const ENDS = Pipe();
+        fn sees() { try { return global::ENDS.len(); } catch (e) { return "not there"; } }
+        print(spawn_process(sees).join());
+        global::ENDS[0].send("still here");
+        print(global::ENDS[1].recv());
+        shown(|| Pool(2, #{initializer: |c| 1, initargs: [Pipe()[0]]}));
+        const NUMBERS = SharedArray("i64", 1);
+        fn adds() { global::NUMBERS.add(0, 1) }
+        let p = Pool(2, #{initializer: |a| a.add(0, 10), initargs: [NUMBERS]});
+        p.map(|x| adds(), [1, 2, 3]);
+        p.close();
+        p.join();
+        print([NUMBERS[0] > 12, NUMBERS[0] % 10]);
+        "#,
+        "not there\nstill here\n\
+         SendError: Pool(): args[0] is a Connection, which can go to one process only, which cannot cross to another process\n\
+         [true, 3]\n",
+    );
+}
+
 // ---- listeners and clients
 
 #[test]

@@ -134,13 +134,19 @@ pub struct Inspection {
     room: usize,
     /// What goes with it already, and cannot go twice.
     moving: Vec<ObjectId>,
+    copies_only: bool,
 }
 
 impl Inspection {
     /// For a message that goes this way.
     pub fn of(way: Way) -> Inspection {
         // One is for what is big.
-        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new() }
+        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new(), copies_only: false }
+    }
+
+    /// From now on what would move there, and be gone here, cannot cross; or can again.
+    pub fn copies_only(&mut self, copies_only: bool) {
+        self.copies_only = copies_only;
     }
 
     /// Finds what cannot cross in a value, which reports call `path`.
@@ -182,6 +188,9 @@ impl Inspection {
 impl Inspection {
     fn take_up(&mut self, found: &Found) -> Result<(), &'static str> {
         self.room = self.room.checked_sub(found.descriptors).ok_or("one thing too many of those with a descriptor")?;
+        if found.moves.is_some() && self.copies_only {
+            return Err("a Connection, which can go to one process only");
+        }
         if found.moves.is_some_and(|one| self.moving.contains(&one)) {
             return Err("a Connection that is there twice");
         }

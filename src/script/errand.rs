@@ -46,7 +46,17 @@ struct Form {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
-    pack_calls(ctx, job, false)
+    pack_calls(ctx, job, false, Inspection::of(Way::Inside))
+}
+
+/// The same for a job that several processes do: nothing can move there.
+///
+/// # Errors
+/// `SendError`.
+pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
+    let mut inspection = Inspection::of(Way::Inside);
+    inspection.copies_only(true);
+    pack_calls(ctx, job, false, inspection)
 }
 
 /// Calls of a function, one for each list of arguments.
@@ -55,10 +65,10 @@ pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 /// `SendError`.
 pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true, Inspection::of(Way::Inside))
 }
 
-fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed> {
+fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: Inspection) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
     let refused = |refused: Refused| {
@@ -69,7 +79,6 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
     };
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
     // Looked at one by one, for the sake of the path.
-    let mut inspection = Inspection::of(Way::Inside);
     inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
     for (i, arg) in job.args.iter().enumerate() {
         inspection.check(arg, &format!("args[{i}]")).map_err(refused)?;
@@ -96,6 +105,8 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
 /// The constants that can cross; the others are not there in the process.
 fn constants_of(function: &Callable, inspection: &mut Inspection) -> Dynamic {
     let mut crossing = Map::new();
+    // They stay here too.
+    inspection.copies_only(true);
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {

@@ -9,7 +9,6 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -148,7 +147,9 @@ fn listen_at(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
 /// A socket file at which nobody listens any more.
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    // It does not wait where many wait already.
+    let knock = || Target::File(path.to_path_buf()).connect();
+    is_socket && knock().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// A socket file that was made here. Somebody may put another in its place, also with the same number.
