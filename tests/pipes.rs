@@ -148,9 +148,9 @@ fn bad_input_is_refused_in_words_and_leaves_the_connection_as_it_was() {
          Closed: send(): Connection is closed\nClosed: poll(): Connection is closed\nClosed: select(): Connection is closed\n\
          SendError: send(): x[0] is a Connection that was closed, which cannot cross to another process\n\
          EndOfFile: send(): the other end of Connection was closed, or its process has ended\n[true, true]\n\
-         Closed: recv(): Connection is in another process, to which it was passed\n\
-         Closed: send(): Connection is in another process, to which it was passed\n\
-         SendError: spawn_process(): b (captured by f) is a Connection that is in another process already, which cannot \
+         Closed: recv(): Connection was passed on, and only whoever got it can use it\n\
+         Closed: send(): Connection was passed on, and only whoever got it can use it\n\
+         SendError: spawn_process(): b (captured by f) is a Connection that was passed on already, which cannot \
          cross to another process\ntrue\nfine\n\
          EndOfFile: send(): the other end of Connection was closed, or its process has ended\n\
          TypeError: with needs a lock, a pool or the like, not an int\n\
@@ -243,6 +243,60 @@ fn messages_stay_whole_with_many_senders_and_many_receivers() {
         let words = "fn try_recv(c) { try { return c.recv() } catch (e) { if e.kind != \"EndOfFile\" { throw e } } }\n";
         both(&format!("{words}{}", script.replace("SPAWN", spawn)), "[true, 0]\n");
     }
+}
+
+#[test]
+fn what_comes_of_a_sender_killed_at_any_moment_is_whole_messages_and_then_the_end() {
+    real(
+        r#"
+        fn feed(end) {
+            let list = [];
+            list.pad(30_000, 7);
+            loop { end.send(list); end.send(blob(100_000, 1)); end.send([SharedMemory(8), "x"]); }
+        }
+        let lengths = [2, 30_000, 100_000];
+        for turn in 0..8 {
+            let ends = Pipe();
+            let p = spawn_process(feed, [ends[1]]);
+            ends[0].recv();
+            let t = spawn_thread(|| { sleep(0.003 * turn); p.kill(); });
+            let bad = 0;
+            try {
+                loop { if !(ends[0].recv().len() in lengths) { bad += 1; } }
+            } catch (e) { print(`${e.kind} ${bad}`); }
+            t.join();
+            p.wait();
+        }
+        "#,
+        &"EndOfFile 0\n".repeat(8),
+    );
+}
+
+#[test]
+fn without_descriptors_left_all_is_said_and_nothing_is_lost() {
+    let script = r#"
+        fn shown(f) { try { f.call(); print("nothing was wrong"); } catch (e) { print(e.kind); } }
+        let ends = Pipe();
+        let echo = spawn_process(|end| { loop { end.recv(); } }, [ends[1]]);
+        let kept = [];
+        try { loop { let e = Pipe(); kept.push(e); ends[0].send(e[1]); } } catch (e) { print(e.kind); }
+        let last = kept.pop();
+        last[1].send("it stayed as it was");
+        print(last[0].recv());
+        shown(|| SharedMemory(8));
+        shown(|| Listener("127.0.0.1:0"));
+        shown(|| Client("127.0.0.1:1"));
+        kept = ();
+        print(spawn_process(|| 1).join());
+        echo.kill();
+    "#;
+    let program = Program::script(script);
+    let orch = program.command();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -n 40; exec \"$@\"", "sh"]).arg(orch.get_program()).args(orch.get_args());
+    let seen = limited.current_dir(orch.get_current_dir().unwrap()).output().unwrap();
+    let (said, error) = (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
+    assert_eq!((&*said, &*error), ("SendError\nit stayed as it was\nIoError\nIoError\nIoError\n1\n", ""));
 }
 
 #[test]

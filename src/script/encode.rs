@@ -41,11 +41,16 @@ pub struct Refused {
     pub path: String,
     /// What it is, with its article: `a Lock`.
     pub what: String,
+    /// It could, but something went wrong.
+    pub failure: Option<String>,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, which cannot cross to another process", self.path, self.what)
+        match &self.failure {
+            Some(failure) => write!(f, "{} cannot cross to another process: {failure}", self.path),
+            None => write!(f, "{} is {}, which cannot cross to another process", self.path, self.what),
+        }
     }
 }
 
@@ -64,7 +69,11 @@ pub fn encode(value: &Dynamic, path: &str) -> Result<Packed, Refused> {
 pub fn encode_for(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
     Inspection::of(way).check(value, path)?;
     let mut luggage = if way == Way::Inside { Luggage::default() } else { Luggage::without_files() };
-    let bytes = write(value, &mut luggage).map_err(|what| Refused { path: path.to_string(), what })?;
+    let bytes = write(value, &mut luggage).map_err(|failure| Refused {
+        path: path.to_string(),
+        what: type_of(value),
+        failure: Some(failure),
+    })?;
     Ok(Packed { bytes, luggage })
 }
 
@@ -174,14 +183,14 @@ impl Inspection {
             return Ok(());
         }
         let what = match crossing::inspect(value).filter(|_| self.way == Way::Inside) {
-            None => type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string())),
+            None => type_of(value),
             Some(Err(what)) => what,
             Some(Ok(found)) => match self.take_up(&found) {
                 Ok(()) => return Ok(()),
                 Err(what) => what.into(),
             },
         };
-        Err(Refused { path: path(), what })
+        Err(Refused { path: path(), what, failure: None })
     }
 }
 
@@ -197,6 +206,10 @@ impl Inspection {
         self.moving.extend(found.moves);
         Ok(())
     }
+}
+
+fn type_of(value: &Dynamic) -> String {
+    type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string()))
 }
 
 fn is_bytes(value: &Dynamic) -> bool {
