@@ -583,6 +583,63 @@ fn a_wrong_key_is_heard_on_both_sides_and_the_next_client_comes_in() {
 }
 
 #[test]
+fn under_other_schedules_nothing_else_comes_of_it() {
+    let script = r#"
+        fn try_recv(c) { try { return c.recv() } catch (e) { if e.kind != "EndOfFile" { throw e } } }
+        fn send_all(end) {
+            let senders = [];
+            for s in 0..3 {
+                senders.push(spawn_thread(|| {
+                    for i in 0..8 {
+                        let text = "";
+                        text.pad(1 + i * i * 500, 'a');
+                        end.send([s, i, text]);
+                    }
+                }));
+            }
+            for s in senders { s.join(); }
+        }
+        let ends = Pipe();
+        let a = ends[0];
+        let p = spawn_process(send_all, [ends[1]]);
+        let got = SharedList();
+        let readers = [1, 2].map(|r| spawn_thread(|| {
+            loop {
+                let m = try_recv(a);
+                if m == () { break; }
+                got.push(m[0] * 100 + m[1]);
+            }
+        }));
+        p.join();
+        p = ();
+        for r in readers { r.join(); }
+        let all = got.snapshot();
+        all.sort();
+        let wanted = [];
+        for s in 0..3 { for i in 0..8 { wanted.push(s * 100 + i); } }
+        let listener = Listener("localhost:0", #{authkey: "k"});
+        let at = listener.address;
+        let clients = ["k", "wrong", "k"].map(|key| spawn_process(|at, key| {
+            try { let c = Client(at, #{authkey: key}); c.send(1); return c.recv(); } catch (e) { return e.kind; }
+        }, [at, key]));
+        let sum = 0;
+        let wrong = 0;
+        for i in 0..3 {
+            try {
+                let c = listener.accept();
+                sum += c.recv();
+                c.send("in");
+            } catch (e) { if e.kind == "AuthenticationError" { wrong += 1 } else { throw e } }
+        }
+        print([all == wanted, sum, wrong, clients.map(|c| c.join())]);
+    "#;
+    for seed in 1..9 {
+        let program = Program::script_with(&["run", "--sim", "--seed", &seed.to_string()], script);
+        check(program, "[true, 2, 1, [\"in\", \"AuthenticationError\", \"in\"]]\n");
+    }
+}
+
+#[test]
 fn bad_addresses_and_options_are_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("file"), "mine").unwrap();
