@@ -283,7 +283,8 @@ fn without_descriptors_left_all_is_said_and_nothing_is_lost() {
         let last = kept.pop();
         last[1].send("it stayed as it was");
         print(last[0].recv());
-        shown(|| SharedMemory(8));
+        // A pipe takes two, so one may be left.
+        try { loop { kept.push(SharedMemory(8)); } } catch (e) { print(e.kind); }
         shown(|| Listener("127.0.0.1:0"));
         shown(|| Client("127.0.0.1:1"));
         kept = ();
