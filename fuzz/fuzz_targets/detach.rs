@@ -58,9 +58,10 @@ fn build(input: &[u8]) -> Dynamic {
             }
             _ => {
                 // A cell that holds itself.
-                let cell = Dynamic::from(Array::new()).into_shared();
+                let mut cell = Dynamic::from(Array::new()).into_shared();
+                let again = cell.clone();
                 if let Some(mut array) = cell.write_lock::<Array>() {
-                    array.push(cell.clone());
+                    array.push(again);
                 }
                 cell
             }
