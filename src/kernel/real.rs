@@ -46,6 +46,9 @@ impl RealWorld {
     }
 
     pub(super) fn spin(&self, task: &Task) -> bool {
+        if task.parking.keeper.get().is_some() {
+            return false; // others have calls to be served on this thread
+        }
         for round in 0..SPINS {
             if task.parking.state.load(Ordering::Acquire) == parked::NOTIFIED {
                 task.forget_wakes(); // its caller tries again
@@ -98,6 +101,9 @@ impl RealWorld {
     }
 
     pub(super) fn unpark(&self, task: &Task) {
+        if let Some(keeper) = task.parking.keeper.get() {
+            return keeper.push(task.id());
+        }
         task.parking.bell.ring();
         if let Some(thread) = task.parking.thread.get() {
             thread.unpark();

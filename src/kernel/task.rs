@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::deadlock::Report;
 use super::events::Event;
+use super::fiber::Ready;
 use super::object::Waitable;
 use super::readiness::Bell;
 use super::{Kernel, Site};
@@ -34,6 +35,8 @@ pub enum Role {
     Workman,
     /// A worker of a pool, or a timer: ends when what it serves ends.
     Service,
+    /// Stands for a task of another process, in the calls that it makes here; see [`super::fiber`].
+    Far,
 }
 
 /// What a task waits for at the door.
@@ -94,6 +97,8 @@ pub(super) struct Parking {
     pub thread: OnceLock<std::thread::Thread>,
     /// Wakes it where it waits for descriptors.
     pub bell: Bell,
+    /// For a task without a thread: who resumes it.
+    pub keeper: OnceLock<Arc<Ready>>,
 }
 
 /// What a room above keeps with a task.

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::fiber;
 use super::readiness::Source;
 use super::real::RealWorld;
 use super::sim::SimWorld;
@@ -59,6 +60,7 @@ impl World {
     /// Stops the current task until it is woken, one of `sources` is ready or `deadline` has come.
     pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>, sources: &[Source]) {
         match self {
+            World::Real(_) if task.parking.keeper.get().is_some() => fiber::rest(task, deadline, sources),
             World::Real(w) if sources.is_empty() => w.park(task, deadline),
             World::Real(w) => w.poll(task, deadline, sources),
             World::Sim(w) => w.park(task, deadline, sources),
