@@ -111,14 +111,21 @@ impl Fibers {
         !self.ready.tasks.lock().is_empty()
     }
 
+    /// True when something is ready that somebody waits for.
+    pub fn has_news(&self) -> bool {
+        self.with_news().next().is_some()
+    }
+
+    fn with_news(&self) -> impl Iterator<Item = TaskId> {
+        let with_sources = self.resting.iter().filter(|(_, resting)| !resting.rest.sources.is_empty());
+        with_sources.filter(|(_, resting)| !ready_now(&resting.rest.sources).is_empty()).map(|(id, _)| *id)
+    }
+
     /// Lets those go on who can, at the time `now`.
     pub fn run_ready(&mut self, now: Duration) {
         let mut able = std::mem::take(&mut *self.ready.tasks.lock());
         able.extend(self.deadlines.iter().take_while(|(deadline, _)| *deadline <= now).map(|(_, task)| *task));
-        let with_sources = self.resting.iter().filter(|(_, resting)| !resting.rest.sources.is_empty());
-        able.extend(
-            with_sources.filter(|(_, resting)| !ready_now(&resting.rest.sources).is_empty()).map(|(id, _)| *id),
-        );
+        able.extend(self.with_news());
         for task in able {
             self.go_on(task);
         }
@@ -144,11 +151,20 @@ impl Fibers {
         self.resting.values().flat_map(|resting| resting.rest.sources.iter().cloned()).collect()
     }
 
-    /// Ends all waits, as at the end of the program.
+    /// Ends the wait of this task, as at the end of the program.
+    pub fn end_one(&mut self, task: &Arc<Task>) {
+        task.alert(alert::ENDED);
+        // What it does on its way out may wait too, but not for long: it is over.
+        while self.resting.contains_key(&task.id()) {
+            self.go_on(task.id());
+        }
+    }
+
+    /// Ends all waits.
     pub fn end(&mut self) {
-        while let Some((&id, resting)) = self.resting.first_key_value() {
-            resting.task.alert(alert::ENDED);
-            self.go_on(id);
+        while let Some((_, resting)) = self.resting.first_key_value() {
+            let task = resting.task.clone();
+            self.end_one(&task);
         }
     }
 }

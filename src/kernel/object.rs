@@ -132,6 +132,11 @@ impl ObjectCore {
         Self::with_id(kernel, kernel.next_object(), kind, born)
     }
 
+    /// An object that lives in another process, where it has this number.
+    pub fn of_elsewhere(kernel: &Arc<Kernel>, number: u64, kind: &'static str) -> Arc<ObjectCore> {
+        Self::with_id(kernel, ObjectId(number), kind, Site::NONE)
+    }
+
     /// Time itself is object 0.
     pub(super) fn of_time(kernel: &Arc<Kernel>) -> Arc<ObjectCore> {
         Self::with_id(kernel, ObjectId(0), "time", Site::NONE)

@@ -212,6 +212,12 @@ impl Kernel {
         self.tasks.lock().values().filter_map(Weak::upgrade).collect()
     }
 
+    /// True when something may still happen in this program by itself: some task neither waits as `waits` knows, nor waits
+    /// idly, or a signal is handled.
+    pub fn may_act(&self, waits: impl Fn(TaskId) -> bool) -> bool {
+        self.handling.may_act() || self.tasks().iter().any(|task| !waits(task.id()) && !task.rests_idly())
+    }
+
     /// The task of this number, if it runs.
     pub fn task(&self, id: TaskId) -> Option<Arc<Task>> {
         self.tasks.lock().get(&id).and_then(Weak::upgrade)

@@ -453,6 +453,11 @@ impl Task {
         self.kernel.events().emit(|| Event::Wakes { task: self.id });
     }
 
+    /// True when it waits for something that it may wait for as long as it likes, and has not been woken.
+    pub(super) fn rests_idly(&self) -> bool {
+        self.wait.lock().as_ref().is_some_and(|wait| wait.idle && wait.deadline.is_none()) && self.wait_state().1
+    }
+
     /// How many waits it has begun, and whether it is in one that nobody has ended yet.
     pub(super) fn wait_state(&self) -> (u64, bool) {
         let count = self.waits.load(Ordering::Acquire);

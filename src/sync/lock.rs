@@ -124,6 +124,12 @@ impl Lock {
     }
 
     /// # Errors
+    /// When the current task does not own it: [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub fn must_be_mine(&self) -> Result<(), Fault> {
+        with_current(|task| self.must_own(task.id()))
+    }
+
+    /// # Errors
     /// [`Fault::NotHeld`], [`Fault::NotOwner`].
     pub(super) fn must_own(&self, task: TaskId) -> Result<(), Fault> {
         match self.owner() {

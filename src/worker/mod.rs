@@ -15,8 +15,11 @@
 //! that nobody asked for. The end of a worker is told by its pidfd; what it wrote before is read first. The end of the main
 //! process is told to the worker by the end of the socket.
 
+pub mod ask;
 pub mod desk;
+pub mod link;
 pub mod pipe;
+pub mod switchboard;
 pub mod wire;
 pub mod workman;
 

@@ -1,0 +1,177 @@
+//! Stand-ins: what a process holds of an object that lives in the process that it got the handle from.
+//!
+//! A stand-in has the type's name and all its functions, and each of them is a call on the way to where the object lives,
+//! made in the name of the current task. So there is one implementation of every function, and one place where it is known
+//! who owns what and who waits for whom. The functions that call script code back are put together from smaller ones, since
+//! script code runs where it was written: see [`super::callbacks`].
+
+use std::any::TypeId;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use rhai::{Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
+use serde_bytes::ByteBuf;
+
+use super::callbacks;
+use super::encode::{decode, encode};
+use super::handles::{self, Kind, far_object};
+use super::host::mark;
+use super::luggage::{Carried, Luggage, Packed};
+use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
+use crate::kernel::{Stop, current};
+use crate::worker::ask::{Answer, Exported, Spot};
+use crate::worker::link::{Answered, Asking, FarObject, Link};
+
+/// What stands in for a handle of type `T`.
+pub struct Far<T> {
+    object: Arc<FarObject>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Far<T> {
+    /// Stands in for `object`.
+    pub fn of(object: Arc<FarObject>) -> Far<T> {
+        Far { object, of: PhantomData }
+    }
+
+    /// What it stands in for.
+    pub fn object(&self) -> &Arc<FarObject> {
+        &self.object
+    }
+}
+
+impl<T> Clone for Far<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.object.clone())
+    }
+}
+
+/// Registers for the stand-ins what `vocabulary` has for handles.
+pub fn register(engine: &mut Engine, vocabulary: &Shared<Module>) {
+    let mut module = Module::new();
+    handles::register_far(&mut module);
+    for (name, kind, count) in functions_of_handles(vocabulary) {
+        let mut types = vec![TypeId::of::<Dynamic>(); count];
+        types[0] = kind.far_type();
+        // The vocabulary lives as long as the program, so this is no more than its names.
+        let name: &'static str = name.leak();
+        FuncRegistration::new(name).set_into_module_raw(&mut module, types, forwarded(name));
+    }
+    engine.register_global_module(module.into());
+}
+
+/// The functions whose first argument is a handle: name, kind of handle and number of arguments.
+fn functions_of_handles(vocabulary: &Shared<Module>) -> BTreeSet<(String, &'static Kind, usize)> {
+    let mut engine = Engine::new_raw();
+    engine.register_global_module(vocabulary.clone());
+    let found = engine.collect_fn_metadata(
+        None::<&NativeCallContext>,
+        |f| {
+            let types = &f.metadata.param_types;
+            let kind = Kind::of_type(*types.first()?)?;
+            (f.metadata.access == FnAccess::Public).then(|| (f.metadata.name.to_string(), kind, types.len()))
+        },
+        false,
+    );
+    found.into_iter().collect()
+}
+
+fn forwarded(name: &'static str) -> RhaiFunc {
+    RhaiFunc::Method {
+        func: Shared::new(move |ctx: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
+            let ctx = ctx.expect("invariant: it is registered with a context");
+            let args: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
+            callbacks::call(&ctx, name, args)
+        }),
+        has_context: true,
+        is_pure: true,
+        is_volatile: true,
+    }
+}
+
+/// Calls a function where the first of `args` lives.
+///
+/// # Errors
+/// What it throws there; `SendError`, when an argument or the result cannot cross.
+pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<Dynamic> {
+    let about = args.iter().find_map(far_object);
+    let about = about.expect("invariant: functions of stand-ins are called with one");
+    mark(ctx);
+    let (bytes, entries) = pack_up(ctx, about.link(), &args)?;
+    let asking = Asking { function: name, args: bytes, handles: entries, spot: spot(ctx), about: &about };
+    let Answered { answer, stop } = match about.link().call(asking) {
+        Ok(answered) => answered,
+        Err(stop) => return Err(stop.into_thrown(ctx, None)),
+    };
+    drop(args);
+    match (answer, stop) {
+        (Answer::Stopped, Some(stop)) => return Err(stop.into_thrown(ctx, None)),
+        // It was done before it could be given up, so the next call hears of it.
+        (_, Some(Stop::Cancelled)) => current().cancel(),
+        (_, Some(Stop::Interrupted(signal))) => current().interrupt(signal),
+        _ => {}
+    }
+    arrived(ctx, about.link(), answer)
+}
+
+fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer) -> Outcome<Dynamic> {
+    match answer {
+        Answer::Value(bytes, exported) => match decode(&bytes, &luggage_of(link, &exported)) {
+            Ok(value) => Ok(value),
+            Err(why) => throw(ctx, "SendError", format!("{}() returned what nobody can read: {why}", ctx.fn_name())),
+        },
+        Answer::Failed(bytes) => {
+            let map = decode(&bytes, &Luggage::default()).ok().and_then(|value| value.try_cast::<Map>());
+            Err(Problem::again(ctx, map.unwrap_or_default()).thrown())
+        }
+        // Only somebody who has stopped is told so, and that one does not come here.
+        Answer::Stopped | Answer::Settled => Err(Ending::Over.thrown(ctx.call_position())),
+    }
+}
+
+fn spot(ctx: &NativeCallContext) -> Spot {
+    let number = |n: Option<usize>| n.and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+    let at = ctx.call_position();
+    Spot { source: ctx.call_source().unwrap_or("").to_string(), line: number(at.line()), column: number(at.position()) }
+}
+
+/// The bytes of arguments for the process at the other end of `link`, and the entries of the handles among them.
+fn pack_up(ctx: &NativeCallContext, link: &Arc<Link>, args: &[Dynamic]) -> Outcome<(Vec<u8>, Vec<u64>)> {
+    let mut packed = Packed::default();
+    let content = Dynamic::from(args.to_vec());
+    encode_into(&mut packed, &content)
+        .and_then(|()| entries_of(link, &packed.luggage))
+        .map(|entries| (packed.bytes, entries))
+        .map_err(|message| Problem::new(ctx, "SendError", format!("{}(): {message}", ctx.fn_name())).thrown())
+}
+
+fn encode_into(packed: &mut Packed, content: &Dynamic) -> Result<(), String> {
+    *packed = encode(content, "args").map_err(|refused| refused.to_string())?;
+    Ok(())
+}
+
+/// The entries of handles that go back to where they come from.
+///
+/// # Errors
+/// A sentence about one that does not come from there.
+pub fn entries_of(link: &Arc<Link>, luggage: &Luggage) -> Result<Vec<u64>, String> {
+    let entry = |carried: &Carried| match far_object(&carried.value) {
+        Some(object) if Arc::ptr_eq(object.link(), link) => Ok(object.entry()),
+        _ => Err(format!(
+            "{} is {}, which was made in this process and cannot leave it: make it in the script, and pass it on",
+            carried.path,
+            super::arguments::type_for_people(Kind::crossing(&carried.value).map_or("handle", |kind| kind.name)),
+        )),
+    };
+    luggage.handles().iter().map(entry).collect()
+}
+
+/// The stand-ins for what was exported.
+pub fn luggage_of(link: &Arc<Link>, exported: &[Exported]) -> Luggage {
+    let stand_in = |exported: &Exported| {
+        let kind = Kind::named(&exported.kind)?;
+        Some(Carried::new(kind.stand_in(link.stand_in(exported, kind.name))))
+    };
+    Luggage::with_handles(exported.iter().filter_map(stand_in).collect())
+}

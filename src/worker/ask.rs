@@ -1,0 +1,87 @@
+//! What a process asks of the one that its handles come from, and what it is told, on a socket of their own.
+//!
+//! A call says which task makes it: that one owns the lock it gets, and waits in the reports. Each exported handle is one
+//! entry on the other side, which lives until the process says that it has dropped it, or has ended.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// A handle on its way down: the process gets a stand-in for it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The number of the entry.
+    pub entry: u64,
+    /// The type of the handle: `Lock`.
+    pub kind: String,
+    /// The number of the object, for reports.
+    pub object: u64,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+}
+
+/// Where in a script a call stands.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// The path of the script.
+    pub source: String,
+    /// The line, or 0.
+    pub line: u16,
+    /// The column, or 0.
+    pub column: u16,
+}
+
+/// A function to be called with a handle.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The number of the call, for its answer.
+    pub number: u64,
+    /// Who makes it.
+    pub task: u64,
+    /// The function, by Rhai's name.
+    pub function: String,
+    /// The arguments; only `script/` can read them.
+    pub args: ByteBuf,
+    /// The handles among them, by the numbers of their entries.
+    pub handles: Vec<u64>,
+    /// Where it stands.
+    pub spot: Spot,
+    /// When nobody in the process can do anything until some call is answered: how many answers have come so far.
+    pub quiet_after: Option<u64>,
+}
+
+/// What a process asks.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A task calls for the first time: its number and its name.
+    Task(u64, String),
+    /// A task makes no more calls: what it owns is abandoned.
+    TaskOver(u64),
+    /// A function is to be called.
+    Call(Call),
+    /// The caller does not want to wait for the answer to this call any more.
+    Stop(u64),
+    /// An entry is not used any more.
+    Dropped(u64),
+    /// To be answered when all before it was done.
+    Settle(u64),
+}
+
+/// What it is told.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The answer to the call of this number.
+    Answer(u64, Answer),
+}
+
+/// What became of a call.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It returned this, with these handles in it.
+    Value(ByteBuf, Vec<Exported>),
+    /// It failed with this error.
+    Failed(ByteBuf),
+    /// It was given up before it was done: nothing has happened.
+    Stopped,
+    /// All before it was done.
+    Settled,
+}

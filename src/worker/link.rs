@@ -1,0 +1,327 @@
+//! The way from a process to the one that its handles come from.
+//!
+//! Who waits for an answer polls the socket itself, takes in whatever comes and wakes those it is for: nothing is read by a
+//! thread that nobody asked for.
+//!
+//! Invariants: each call has one answer, and one task that takes it; a task that has called is made known before, and made
+//! known to be over when it ends.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+
+use parking_lot::Mutex;
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use serde_bytes::ByteBuf;
+
+use super::ask::{Answer, Ask, Call, Exported, Spot, Told};
+use super::pipe::{Incoming, Outgoing};
+use crate::kernel::door::block_through;
+use crate::kernel::{
+    Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
+};
+
+struct State {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// The calls that are not answered yet, or whose answers nobody has taken.
+    open: HashMap<u64, Open>,
+    /// How many answers have come.
+    answers: u64,
+    /// The tasks that are known on the other side.
+    known: HashSet<TaskId>,
+}
+
+struct Open {
+    caller: TaskId,
+    waker: Option<Waker>,
+    answer: Option<Answer>,
+}
+
+/// See the module.
+pub struct Link {
+    core: Arc<ObjectCore>,
+    state: Mutex<State>,
+    calls: AtomicU64,
+    /// Something was said that is not known to be done.
+    unsettled: AtomicBool,
+}
+
+/// A call to be made.
+pub struct Asking<'a> {
+    /// The function, by Rhai's name.
+    pub function: &'static str,
+    /// The arguments.
+    pub args: Vec<u8>,
+    /// The handles among them.
+    pub handles: Vec<u64>,
+    /// Where it stands.
+    pub spot: Spot,
+    /// What it is about, for reports.
+    pub about: &'a Arc<FarObject>,
+}
+
+/// What became of a call, and whether the task was told to stop meanwhile.
+pub struct Answered {
+    /// What became of it.
+    pub answer: Answer,
+    /// What the task was told, if it was.
+    pub stop: Option<Stop>,
+}
+
+impl Link {
+    /// The link of this process, by this socket.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(kernel: &Arc<Kernel>, socket: Arc<OwnedFd>) -> io::Result<Arc<Link>> {
+        ioctl_fionbio(&socket, true)?;
+        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        let state = State {
+            incoming: Incoming::new(socket.clone()),
+            outgoing: Outgoing::new(socket),
+            open: HashMap::new(),
+            answers: 0,
+            known: HashSet::new(),
+        };
+        let link = Arc::new(Link {
+            core: ObjectCore::new_in(kernel, "Link", Site::NONE),
+            state: Mutex::new(state),
+            calls: AtomicU64::new(1),
+            unsettled: AtomicBool::new(false),
+        });
+        let listed: Arc<dyn Waitable> = link.clone();
+        kernel.list(&listed);
+        Ok(link)
+    }
+
+    /// A stand-in for what was exported.
+    pub fn stand_in(self: &Arc<Self>, exported: &Exported, kind: &'static str) -> Arc<FarObject> {
+        let core = ObjectCore::of_elsewhere(self.core.kernel(), exported.object, kind);
+        if let Some(name) = &exported.name {
+            core.set_name(name);
+        }
+        Arc::new(FarObject { core, link: self.clone(), entry: exported.entry })
+    }
+
+    /// Makes a call and waits for the answer. A task that is told to stop meanwhile gives the call up, if that is still
+    /// possible.
+    ///
+    /// # Errors
+    /// [`Stop`], when nothing was asked, or nobody answers.
+    pub fn call(self: &Arc<Self>, asking: Asking) -> Result<Answered, Stop> {
+        let me = current();
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let function = asking.function;
+        {
+            let mut state = self.state.lock();
+            state.make_known(&me);
+            state.open_for(number, me.id());
+            // An answer that is not taken in yet has been sent, and the other side knows how many that were.
+            let quiet = !me.kernel().may_act(|task| state.awaits(task));
+            let call = Call {
+                number,
+                task: me.id().0,
+                function: function.to_string(),
+                args: ByteBuf::from(asking.args),
+                handles: asking.handles,
+                spot: asking.spot,
+                quiet_after: quiet.then_some(state.answers),
+            };
+            state.say(&Ask::Call(call));
+        }
+        let mut answering = Answering { link: self, about: asking.about.clone(), number, verb: verb_of(function) };
+        match block(&mut answering, None) {
+            Ok(answer) => return answer.map(|answer| Answered { answer, stop: None }),
+            Err(Stop::Ended) => {
+                self.state.lock().open.remove(&number);
+                return Err(Stop::Ended);
+            }
+            Err(stop) => {
+                self.say(&Ask::Stop(number));
+                let answer = block_through(&mut answering)??;
+                Ok(Answered { answer, stop: Some(stop) })
+            }
+        }
+    }
+
+    /// Waits until all that was said before is done, if there is anything.
+    pub fn settle(self: &Arc<Self>) {
+        if !self.unsettled.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut state = self.state.lock();
+            state.open_for(number, current().id());
+            state.say(&Ask::Settle(number));
+        }
+        let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0 });
+        // The end of the program ends this too, and then nobody asks.
+        let _settled = block_through(&mut Answering { link: self, about, number, verb: "settle" });
+    }
+
+    fn say(&self, ask: &Ask) {
+        self.state.lock().say(ask);
+    }
+
+    fn dropped(&self, entry: u64) {
+        self.say(&Ask::Dropped(entry));
+        self.unsettled.store(true, Ordering::Release);
+    }
+}
+
+impl State {
+    fn say(&mut self, ask: &Ask) {
+        // None of the messages can fail to be written down; what is not out yet goes out while somebody waits.
+        let _written = self.outgoing.put(ask);
+        self.outgoing.flush();
+    }
+
+    fn open_for(&mut self, number: u64, caller: TaskId) {
+        self.open.insert(number, Open { caller, waker: None, answer: None });
+    }
+
+    /// True when this task waits for an answer that has not come.
+    fn awaits(&self, task: TaskId) -> bool {
+        self.open.values().any(|open| open.caller == task && open.answer.is_none())
+    }
+
+    fn make_known(&mut self, task: &Task) {
+        if self.known.insert(task.id()) {
+            // So that its end is told to the link, as to any object that it owns.
+            task.took();
+            self.say(&Ask::Task(task.id().0, task.name().to_string()));
+        }
+    }
+
+    /// Takes in what has come.
+    fn take_in(&mut self) {
+        self.outgoing.flush();
+        while let Ok(Some(Told::Answer(number, answer))) = self.incoming.take() {
+            self.answers += 1;
+            if let Some(open) = self.open.get_mut(&number) {
+                open.answer = Some(answer);
+                if let Some(waker) = open.waker.take() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+}
+
+/// The word for people: `value.x` is `get$x` for Rhai.
+fn verb_of(function: &'static str) -> &'static str {
+    match function.split_once('$') {
+        Some(("get" | "set", property)) => property,
+        Some(_) => "index",
+        None => function,
+    }
+}
+
+impl Waitable for Link {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Somebody
+    }
+
+    fn owner_ended(&self, task: TaskId) {
+        let mut state = self.state.lock();
+        if state.known.remove(&task) {
+            state.say(&Ask::TaskOver(task.0));
+            self.unsettled.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// An object that lives in another process, for as long as somebody here uses it.
+pub struct FarObject {
+    core: Arc<ObjectCore>,
+    link: Arc<Link>,
+    entry: u64,
+}
+
+impl FarObject {
+    /// The way to it.
+    pub fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// The number of its entry on the other side.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+}
+
+impl Waitable for FarObject {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Somebody
+    }
+}
+
+impl std::fmt::Debug for FarObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.core.label())
+    }
+}
+
+impl Drop for FarObject {
+    fn drop(&mut self) {
+        if self.entry != 0 {
+            self.link.dropped(self.entry);
+        }
+    }
+}
+
+struct Answering<'a> {
+    link: &'a Arc<Link>,
+    about: Arc<FarObject>,
+    number: u64,
+    verb: &'static str,
+}
+
+impl Operation for Answering<'_> {
+    type Output = Result<Answer, Stop>;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
+        let mut state = self.link.state.lock();
+        state.take_in();
+        if let Some(answer) = state.open.get_mut(&self.number).and_then(|open| open.answer.take()) {
+            state.open.remove(&self.number);
+            return Poll::Ready(Ok(answer));
+        }
+        if state.incoming.has_ended() {
+            // The other process is gone, and this one is about to end too.
+            return Poll::Ready(Err(Stop::Ended));
+        }
+        if let Some(open) = state.open.get_mut(&self.number) {
+            open.waker = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {}
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.about.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        self.verb
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let state = self.link.state.lock();
+        [state.incoming.source(), state.outgoing.source()].into_iter().flatten().collect()
+    }
+}
