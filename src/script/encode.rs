@@ -2,24 +2,28 @@
 //!
 //! What MessagePack knows is written as such. The rest is a map with one entry whose key is a number, which no map of a
 //! script has: characters, ranges, functions by their name with what they captured. A value is looked at first, so that one
-//! that cannot cross is refused with the place where it sits.
+//! that cannot cross is refused with the place where it sits. What is no bytes goes beside them, as luggage.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
 use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
 
 use super::arguments::type_for_people;
 use super::host::with_host;
+use super::luggage::{Luggage, Packed};
 
 mod tag {
     pub const CHAR: u64 = 0;
     pub const RANGE: u64 = 1;
     pub const RANGE_INCLUSIVE: u64 = 2;
     pub const FUNCTION: u64 = 3;
+    pub const BIG_BLOB: u64 = 4;
+    pub const BIG_TEXT: u64 = 5;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -41,46 +45,86 @@ impl fmt::Display for Refused {
     }
 }
 
-/// The bytes of a value, which reports call `path`.
+/// A value on its way, which reports call `path`.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn encode(value: &Dynamic, path: &str) -> Result<Vec<u8>, Refused> {
-    check(value, &|| path.to_string())?;
-    rmp_serde::to_vec(&Sent(value)).map_err(|error| Refused { path: path.to_string(), what: error.to_string() })
+pub fn encode(value: &Dynamic, path: &str) -> Result<Packed, Refused> {
+    check(value, path)?;
+    let mut luggage = Luggage::default();
+    let bytes = write(value, &mut luggage).map_err(|what| Refused { path: path.to_string(), what })?;
+    Ok(Packed { bytes, luggage })
 }
 
-/// The value of such bytes.
+/// The bytes of a value that was found to be able to cross; what is none goes into `luggage`.
+///
+/// # Errors
+/// What went wrong.
+pub fn write(value: &Dynamic, luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+    with_luggage(luggage, |luggage| rmp_serde::to_vec(&Sent { value, luggage }))
+}
+
+/// The same for several values, as one array.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_array(values: &[Dynamic], luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+    with_luggage(luggage, |luggage| {
+        let parts: Vec<Sent> = values.iter().map(|value| Sent { value, luggage }).collect();
+        rmp_serde::to_vec(&parts)
+    })
+}
+
+fn with_luggage(
+    luggage: &mut Luggage,
+    write: impl FnOnce(&RefCell<Luggage>) -> Result<Vec<u8>, rmp_serde::encode::Error>,
+) -> Result<Vec<u8>, String> {
+    let kept = RefCell::new(std::mem::take(luggage));
+    let bytes = write(&kept);
+    *luggage = kept.into_inner();
+    luggage.seal();
+    bytes.map_err(|error| error.to_string())
+}
+
+/// The value of such bytes, with this luggage.
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn decode(bytes: &[u8]) -> Result<Dynamic, String> {
+pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
     let mut from = rmp_serde::Deserializer::from_read_ref(bytes);
     from.set_max_depth(DEEPEST);
-    Received::deserialize(&mut from).map(|received| received.0).map_err(|error| error.to_string())
+    Receiver { luggage }.deserialize(&mut from).map_err(|error| error.to_string())
 }
 
-/// The bytes of an error's map. What cannot cross is sent as the text it is shown as.
-pub fn encode_error(mut map: Map) -> Vec<u8> {
+/// An error's map. What cannot cross is sent as the text it is shown as.
+pub fn encode_error(mut map: Map) -> Packed {
     for field in map.values_mut() {
-        if check(field, &String::new).is_err() {
+        if check(field, "").is_err() {
             *field = field.to_string().into();
         }
     }
-    rmp_serde::to_vec(&Sent(&map.into())).unwrap_or_default()
+    encode(&map.into(), "the error").unwrap_or_default()
 }
 
-/// Finds what cannot cross. `path` is asked for only when there is such a thing.
-fn check(value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+/// Finds what cannot cross in a value, which reports call `path`.
+///
+/// # Errors
+/// [`Refused`].
+pub fn check(value: &Dynamic, path: &str) -> Result<(), Refused> {
+    find(value, &|| path.to_string())
+}
+
+/// `path` is asked for only when there is something that cannot cross.
+fn find(value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
     if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().enumerate().try_for_each(|(i, item)| check(item, &|| format!("{}[{i}]", path())));
+        return items.iter().enumerate().try_for_each(|(i, item)| find(item, &|| format!("{}[{i}]", path())));
     }
     if let Some(fields) = value.read_lock::<Map>() {
-        return fields.iter().try_for_each(|(name, field)| check(field, &|| field_path(&path(), name)));
+        return fields.iter().try_for_each(|(name, field)| find(field, &|| field_path(&path(), name)));
     }
     if let Some(function) = value.read_lock::<FnPtr>() {
         let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
-        return function.iter_curry().enumerate().try_for_each(|(i, item)| check(item, &|| captured(i)));
+        return function.iter_curry().enumerate().try_for_each(|(i, item)| find(item, &|| captured(i)));
     }
     let crosses = value.is_unit()
         || value.is_bool()
@@ -113,22 +157,33 @@ fn captured_path(path: &str, function: &str, at: usize) -> String {
 }
 
 /// A value to be written.
-struct Sent<'a>(&'a Dynamic);
+struct Sent<'a> {
+    value: &'a Dynamic,
+    luggage: &'a RefCell<Luggage>,
+}
 
 impl Serialize for Sent<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let value = self.0;
+        let value = self.value;
+        let part = |value| Sent { value, luggage: self.luggage };
+        let stow = |bytes: &[u8]| self.luggage.borrow_mut().stow(bytes).map(|(file, at)| (file, at, bytes.len()));
         if let Some(text) = value.read_lock::<ImmutableString>() {
-            return to.serialize_str(&text);
+            return match stow(text.as_bytes()) {
+                Some(place) => tagged(to, tag::BIG_TEXT, &place),
+                None => to.serialize_str(&text),
+            };
         }
         if let Some(items) = value.read_lock::<Array>() {
-            return to.collect_seq(items.iter().map(Sent));
+            return to.collect_seq(items.iter().map(part));
         }
         if let Some(fields) = value.read_lock::<Map>() {
-            return to.collect_map(fields.iter().map(|(name, field)| (name.as_str(), Sent(field))));
+            return to.collect_map(fields.iter().map(|(name, field)| (name.as_str(), part(field))));
         }
         if let Some(bytes) = value.read_lock::<Blob>() {
-            return to.serialize_bytes(&bytes);
+            return match stow(&bytes) {
+                Some(place) => tagged(to, tag::BIG_BLOB, &place),
+                None => to.serialize_bytes(&bytes),
+            };
         }
         if let Some(range) = value.read_lock::<Range<i64>>() {
             return tagged(to, tag::RANGE, &(range.start, range.end));
@@ -137,7 +192,7 @@ impl Serialize for Sent<'_> {
             return tagged(to, tag::RANGE_INCLUSIVE, &(range.start(), range.end()));
         }
         if let Some(function) = value.read_lock::<FnPtr>() {
-            let captured: Vec<Sent> = function.iter_curry().map(Sent).collect();
+            let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
         }
         match (value.as_int(), value.as_float(), value.as_bool(), value.as_char()) {
@@ -156,12 +211,17 @@ fn tagged<S: Serializer>(to: S, tag: u64, content: &impl Serialize) -> Result<S:
     map.end()
 }
 
-/// A value that was read.
-struct Received(Dynamic);
+/// Reads a value.
+#[derive(Clone, Copy)]
+struct Receiver<'a> {
+    luggage: &'a Luggage,
+}
 
-impl<'de> Deserialize<'de> for Received {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Received, D::Error> {
-        from.deserialize_any(Reader).map(Received)
+impl<'de> DeserializeSeed<'de> for Receiver<'_> {
+    type Value = Dynamic;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Dynamic, D::Error> {
+        from.deserialize_any(self)
     }
 }
 
@@ -197,9 +257,7 @@ impl Visitor<'_> for KeyReader {
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Receiver<'_> {
     type Value = Dynamic;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -237,7 +295,7 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Dynamic, A::Error> {
         // What is said of the length is not believed before it has come.
         let mut array = Array::with_capacity(items.size_hint().unwrap_or(0).min(4096));
-        while let Some(Received(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(array.into())
@@ -248,28 +306,44 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(key) = entries.next_key_seed(KeyReader)? {
             match key {
                 Key::Name(name) => {
-                    let Received(value) = entries.next_value()?;
-                    map.insert(name, value);
+                    map.insert(name, entries.next_value_seed(self)?);
                 }
-                Key::Tag(tag) => return special(tag, &mut entries),
+                Key::Tag(tag) => return self.special(tag, &mut entries),
             }
         }
         Ok(map.into())
     }
 }
 
-fn special<'de, A: MapAccess<'de>>(tag: u64, entries: &mut A) -> Result<Dynamic, A::Error> {
-    match tag {
-        tag::CHAR => Ok(entries.next_value::<char>()?.into()),
-        tag::RANGE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..end)),
-        tag::RANGE_INCLUSIVE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..=end)),
-        tag::FUNCTION => {
-            let (name, captured) = entries.next_value::<(String, Vec<Received>)>()?;
-            let mut function = function(&name).ok_or_else(|| A::Error::custom(format!("unknown function {name}")))?;
-            function.set_curry(captured.into_iter().map(|item| item.0));
-            Ok(function.into())
+impl Receiver<'_> {
+    fn fetch<'de, A: MapAccess<'de>>(self, entries: &mut A) -> Result<Vec<u8>, A::Error> {
+        let (file, place, length) = entries.next_value()?;
+        self.luggage.fetch(file, place, length).map_err(A::Error::custom)
+    }
+
+    fn special<'de, A: MapAccess<'de>>(self, tag: u64, entries: &mut A) -> Result<Dynamic, A::Error> {
+        match tag {
+            tag::CHAR => Ok(entries.next_value::<char>()?.into()),
+            tag::RANGE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..end)),
+            tag::RANGE_INCLUSIVE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..=end)),
+            tag::FUNCTION => {
+                let content = entries.next_value_seed(self)?.try_cast::<Array>().unwrap_or_default();
+                let Ok([name, captured]) = <[Dynamic; 2]>::try_from(content) else {
+                    return Err(A::Error::custom("it is no function"));
+                };
+                let name = name.into_immutable_string().map_err(A::Error::custom)?;
+                let function = function(&name);
+                let mut function = function.ok_or_else(|| A::Error::custom(format!("unknown function {name}")))?;
+                function.set_curry(captured.try_cast::<Array>().unwrap_or_default());
+                Ok(function.into())
+            }
+            tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
+            tag::BIG_TEXT => {
+                let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
+                Ok(text.into())
+            }
+            _ => Err(A::Error::custom("unknown kind of value")),
         }
-        _ => Err(A::Error::custom("unknown kind of value")),
     }
 }
 
@@ -308,6 +382,10 @@ mod tests {
         std::thread::scope(|scope| stack.spawn_scoped(scope, run).unwrap().join().unwrap());
     }
 
+    fn arrived(packed: &Packed) -> Dynamic {
+        decode(&packed.bytes, &packed.luggage).unwrap()
+    }
+
     #[test]
     fn values_come_through_as_they_were() {
         in_a_program(|host| {
@@ -315,9 +393,9 @@ mod tests {
                         t: [\"\", \"a\u{df}\\n\"], c: 'x', b: [true, false], u: (), m: #{}, a: [], blob: blob(3, 255), \
                         r: 1..3, s: -1..=1, n: #{\"0\": 1}, g: Fn(\"f\")}";
             let value = host.engine().eval::<Dynamic>(code).unwrap();
-            let back = decode(&encode(&value, "it").unwrap()).unwrap();
+            let back = arrived(&encode(&value, "it").unwrap());
             assert_eq!(format!("{back:?}"), format!("{value:?}"));
-            let nan = decode(&encode(&Dynamic::from(f64::NAN), "it").unwrap()).unwrap();
+            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it").unwrap());
             assert!(nan.as_float().unwrap().is_nan());
         });
     }
@@ -327,7 +405,7 @@ mod tests {
         in_a_program(|host| {
             let value =
                 host.engine().eval::<Dynamic>("[#{a: [1, 'c', 1..3, Fn(\"f\")]}, blob(9, 1), \"text\", 2.5]").unwrap();
-            let good = encode(&value, "it").unwrap();
+            let good = encode(&value, "it").unwrap().bytes;
             let mut rng = fastrand::Rng::with_seed(7);
             let mut refused = 0;
             for _ in 0..20_000 {
@@ -337,12 +415,13 @@ mod tests {
                     bytes[at] = rng.u8(..);
                 }
                 bytes.truncate(rng.usize(1..=bytes.len()));
-                refused += usize::from(decode(&bytes).is_err());
+                refused += usize::from(decode(&bytes, &Luggage::default()).is_err());
             }
             assert!(refused > 10_000);
             // A length that nobody keeps, and nesting without end.
-            assert!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
-            assert!(decode(&vec![0x91; 1_000_000]).is_err());
+            let none = Luggage::default();
+            assert!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff], &none).is_err());
+            assert!(decode(&vec![0x91; 1_000_000], &none).is_err());
         });
     }
 }

@@ -12,10 +12,11 @@ use serde_bytes::ByteBuf;
 
 use super::caught::birth_frame;
 use super::done::Done;
-use super::encode::{Refused, decode, encode, encode_error};
+use super::encode::{self, Refused, check, decode, encode, encode_error};
 use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, run_in};
+use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
@@ -33,77 +34,76 @@ struct Form {
     /// Modules by the names under which they were imported.
     imports: Vec<(String, String)>,
     constants: ByteBuf,
-    /// The function, `this` or nothing, and the arguments.
-    job: ByteBuf,
+    /// The function, and `this` or nothing.
+    call: ByteBuf,
+    args: ByteBuf,
     /// The arguments are lists of arguments, for one call each; the result is the array of the results.
     each: bool,
 }
 
-/// The bytes of a job, for another process.
+/// A job on its way to another process.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
+pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
     pack_calls(ctx, job, false)
 }
 
-/// The bytes of calls of a function, one for each list of arguments.
+/// Calls of a function, one for each list of arguments.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Vec<u8>> {
+pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
     pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
 }
 
-fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>> {
+fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
-    let mut content = Array::new();
     let refused = |refused: Refused| {
         Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
             .with("path", refused.path)
             .with("type", refused.what)
             .thrown()
     };
-    let parts = [
-        ("f", Dynamic::from(job.function.pointer().clone())),
-        ("the object", job.this.clone().unwrap_or_default()),
-        ("args", Dynamic::from(job.args.clone())),
-    ];
-    for (path, part) in parts {
-        // Looked at one by one, for the sake of the path.
-        encode(&part, path).map_err(refused)?;
-        content.push(part);
+    let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
+    check(&call[0], "f").and_then(|()| check(&call[1], "the object")).map_err(refused)?;
+    for (i, arg) in job.args.iter().enumerate() {
+        check(arg, &format!("args[{i}]")).map_err(refused)?;
     }
+    let mut luggage = Luggage::default();
+    let failed = |what| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
     let form = Form {
         source: job.function.source().map(str::to_string),
         line: job.function.position().line().unwrap_or(0),
         column: job.function.position().position().unwrap_or(0),
         libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
-        constants: ByteBuf::from(constants_of(&job.function)),
-        job: ByteBuf::from(encode(&content.into(), "the call").map_err(refused)?),
+        constants: ByteBuf::from(encode::write(&constants_of(&job.function), &mut luggage).map_err(failed)?),
+        call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
+        args: ByteBuf::from(encode::write_array(&job.args, &mut luggage).map_err(failed)?),
         each,
     };
-    rmp_serde::to_vec(&form).map_err(|error| Problem::new(ctx, "SendError", error.to_string()).thrown())
+    let bytes = rmp_serde::to_vec(&form).map_err(|error| failed(error.to_string()))?;
+    Ok(Packed { bytes, luggage })
 }
 
 /// The constants that can cross; the others are not there in the process.
-fn constants_of(function: &Callable) -> Vec<u8> {
+fn constants_of(function: &Callable) -> Dynamic {
     let mut crossing = Map::new();
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {
-        for (name, value) in constants.iter().filter(|(_, value)| encode(value, "").is_ok()) {
+        for (name, value) in constants.iter().filter(|(_, value)| check(value, "").is_ok()) {
             crossing.insert(name.as_str().into(), value.clone());
         }
     }
-    encode_error(crossing)
+    crossing.into()
 }
 
-fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
-    let form: Form = rmp_serde::from_slice(bytes).map_err(|error| error.to_string())?;
+fn unpack(host: &Host, packed: &Packed) -> Result<(Job, bool), String> {
+    let form: Form = rmp_serde::from_slice(&packed.bytes).map_err(|error| error.to_string())?;
     let engine = host.engine();
     let mut global = engine.new_global_runtime_state();
     for library in &form.libraries {
@@ -114,14 +114,14 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
         let module = engine.module_resolver().resolve(engine, None, &path, Position::NONE);
         global.push_import(name, module.map_err(|error| error.to_string())?);
     }
-    let constants = decode(&form.constants)?.try_cast::<Map>().unwrap_or_default();
+    let constants = decode(&form.constants, &packed.luggage)?.try_cast::<Map>().unwrap_or_default();
     if !constants.is_empty() {
         let named = constants.into_iter().map(|(name, value)| (ImmutableString::from(name.as_str()), value));
         global.constants = Some(Arc::new(RwLock::new(named.collect())));
     }
     global.source = form.source.map(Into::into);
-    let content = decode(&form.job)?.try_cast::<Array>().unwrap_or_default();
-    let [function, this, args] = <[Dynamic; 3]>::try_from(content).map_err(|_| "it is no call".to_string())?;
+    let call = decode(&form.call, &packed.luggage)?.try_cast::<Array>().unwrap_or_default();
+    let [function, this] = <[Dynamic; 2]>::try_from(call).map_err(|_| "it is no call".to_string())?;
     let function = function.try_cast::<FnPtr>().ok_or("it has no function")?;
     let line = u16::try_from(form.line).unwrap_or(0);
     let position =
@@ -129,15 +129,29 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
     let job = Job {
         function: Callable::arrived(function, global, position),
         this: (!this.is_unit()).then_some(this),
-        args: args.try_cast::<Array>().unwrap_or_default(),
+        args: decode(&form.args, &packed.luggage)?.try_cast::<Array>().unwrap_or_default(),
     };
     Ok((job, form.each))
+}
+
+/// What became of an errand, with what belongs to it.
+pub struct Answer {
+    /// What became of it.
+    pub reply: Reply,
+    /// What belongs to it.
+    pub luggage: Luggage,
+}
+
+impl Answer {
+    fn of(packed: Packed, as_reply: fn(ByteBuf) -> Reply) -> Answer {
+        Answer { reply: as_reply(ByteBuf::from(packed.bytes)), luggage: packed.luggage }
+    }
 }
 
 /// What came of an errand in the process.
 pub enum Performed {
     /// Something to be sent back.
-    Reply(Reply),
+    Reply(Answer),
     /// It called `exit`.
     Exit(i32),
     /// The process was told to end.
@@ -145,9 +159,12 @@ pub enum Performed {
 }
 
 /// Does an errand in the current task, which is the process's own.
-pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
+pub fn perform(host: &Arc<Host>, packed: Packed) -> Performed {
     run_in(host, || {
-        let (job, each) = match unpack(host, bytes) {
+        let unpacked = unpack(host, &packed);
+        // What is big in it is not kept while the function runs.
+        drop(packed);
+        let (job, each) = match unpacked {
             Ok(job) => job,
             Err(why) => {
                 return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
@@ -157,7 +174,7 @@ pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
         let result = if each { call_each(job) } else { job.call() };
         match result {
             Ok(value) => match encode(&value, "the result") {
-                Ok(bytes) => Performed::Reply(Reply::Value(ByteBuf::from(bytes))),
+                Ok(packed) => Performed::Reply(Answer::of(packed, Reply::Value)),
                 Err(refused) => Performed::Reply(not_sent(refused.to_string())),
             },
             Err(error) => failed(error, source.as_deref()),
@@ -179,46 +196,46 @@ fn failed(error: Thrown, source: Option<&str>) -> Performed {
         Some(Ending::Interrupted(signal)) => return Performed::Exit(128 + i32::try_from(signal).unwrap_or(0)),
         Some(Ending::Over | Ending::Cancelled) | None => {}
     }
-    let bytes = |failure: &Failure| ByteBuf::from(encode_error(failure.ask()));
+    let answer = |failure: &Failure, as_reply| Performed::Reply(Answer::of(encode_error(failure.ask()), as_reply));
     match tasks::failed(error, source) {
-        Done::Failed(failure) => Performed::Reply(Reply::Failed(bytes(&failure))),
-        Done::Cancelled(failure) => Performed::Reply(Reply::Cancelled(bytes(&failure))),
+        Done::Failed(failure) => answer(&failure, Reply::Failed),
+        Done::Cancelled(failure) => answer(&failure, Reply::Cancelled),
         Done::Value(_) | Done::Over => Performed::Over,
     }
 }
 
-fn not_sent(message: String) -> Reply {
+fn not_sent(message: String) -> Answer {
     let error = super::iterate::Place::of_loop("return").call(|ctx| Problem::new(ctx, "SendError", message).thrown());
     let failure = Failure::of(error, None);
-    Reply::Failed(ByteBuf::from(encode_error(failure.ask())))
+    Answer::of(encode_error(failure.ask()), Reply::Failed)
 }
 
-/// The kind of the error in a reply.
-pub fn error_in(reply: &Reply) -> Option<Map> {
-    match reply {
+/// The error in an answer.
+pub fn error_in(answer: &Answer) -> Option<Map> {
+    match &answer.reply {
         Reply::Value(_) => None,
-        Reply::Failed(bytes) | Reply::Cancelled(bytes) => decode(bytes).ok()?.try_cast::<Map>(),
+        Reply::Failed(bytes) | Reply::Cancelled(bytes) => decode(bytes, &answer.luggage).ok()?.try_cast::<Map>(),
     }
 }
 
-/// What the current task, which asked for an errand, makes of the reply. What was returned will be held by the outside, as
+/// What the current task, which asked for an errand, makes of the answer. What was returned will be held by the outside, as
 /// long as nobody has asked for it.
-pub fn received(host: &Arc<Host>, reply: &Reply) -> Done {
-    run_in(host, || match reply {
-        Reply::Value(bytes) => match decode(bytes) {
+pub fn received(host: &Arc<Host>, answer: &Answer) -> Done {
+    run_in(host, || match &answer.reply {
+        Reply::Value(bytes) => match decode(bytes, &answer.luggage) {
             Ok(mut value) => {
                 super::parcel::make_content_over(&mut value, &Holder::Outside);
                 Done::Value(Parcel::plain(value))
             }
             Err(why) => Done::Failed(Failure::internal(&format!("a process returned what nobody can read: {why}"))),
         },
-        Reply::Failed(_) => Done::Failed(Failure::arrived(error_here(host, reply), false)),
-        Reply::Cancelled(_) => Done::Cancelled(Failure::arrived(error_here(host, reply), true)),
+        Reply::Failed(_) => Done::Failed(Failure::arrived(error_here(host, answer), false)),
+        Reply::Cancelled(_) => Done::Cancelled(Failure::arrived(error_here(host, answer), true)),
     })
 }
 
-fn error_here(host: &Host, reply: &Reply) -> Map {
-    let mut map = error_in(reply).unwrap_or_default();
+fn error_here(host: &Host, answer: &Answer) -> Map {
+    let mut map = error_in(answer).unwrap_or_default();
     // Under simulated time the task that asked has done it, and has put this there already.
     if !host.kernel().is_sim() {
         let mut stack = map.remove("stack").and_then(|stack| stack.try_cast::<Array>()).unwrap_or_default();

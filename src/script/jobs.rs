@@ -13,6 +13,7 @@ use super::errand;
 use super::function::{Callable, pack_arguments};
 use super::host::{host, mark, run_in};
 use super::iterate::{Place, Stream};
+use super::luggage::Packed;
 use super::parcel::Parcel;
 use super::progress::Progress;
 use super::tasks::{Job, conclude, forget_task};
@@ -92,10 +93,10 @@ fn send(
     team: &Arc<Team>,
     future: &JobFuture,
     name: String,
-    bytes: Vec<u8>,
+    errand: Packed,
 ) -> Outcome<()> {
     let team = team.clone();
-    call(ctx, || pool.submit_for(future.clone(), Box::new(move || team.run(&bytes, &name))))
+    call(ctx, || pool.submit_for(future.clone(), Box::new(move || team.run(&errand, &name))))
 }
 
 /// Hands a run of argument lists to the pool as one job, whose result is the array of the results.
@@ -425,7 +426,7 @@ impl On {
     }
 }
 
-fn initializer_errand(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>) -> Outcome<Vec<u8>> {
+fn initializer_errand(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>) -> Outcome<Packed> {
     let function = Callable::for_other(ctx, "option initializer", f, &Holder::Outside)?;
     let args = args.map_or(Ok(Array::new()), |a| list(ctx, "option initargs", a))?;
     let args = pack_arguments(ctx, args, &Holder::Outside)?;

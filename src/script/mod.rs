@@ -31,6 +31,7 @@ pub mod host;
 pub mod iterate;
 pub mod jobs;
 pub mod local;
+pub mod luggage;
 pub mod mismatch;
 pub mod modules;
 pub mod parcel;

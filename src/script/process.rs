@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::Mutex;
 
 use super::done::Done;
-use super::errand::{self, Performed};
+use super::errand::{self, Answer, Performed};
 use super::host::Host;
+use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
@@ -51,7 +52,7 @@ struct Fate {
 /// See the module.
 pub struct Process {
     thread: Arc<exec::Thread<Done>>,
-    errand: Mutex<Option<Vec<u8>>>,
+    errand: Mutex<Option<Packed>>,
     fate: Arc<Fate>,
     host: Arc<Host>,
 }
@@ -64,7 +65,7 @@ impl Process {
     }
 
     /// Says what it will do.
-    pub fn give(&self, errand: Vec<u8>) {
+    pub fn give(&self, errand: Packed) {
         *self.errand.lock() = Some(errand);
     }
 
@@ -84,10 +85,11 @@ impl Process {
         };
         let (host, fate, name) = (self.host.clone(), self.fate.clone(), self.thread.task().name());
         if self.host.kernel().is_sim() {
-            self.thread.give(move || simulate(&host, &fate, &name, &errand));
+            self.thread.give(move || simulate(&host, &fate, &name, errand));
         } else {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
-            worker.tell(&ToWorker::Run(ERRAND, errand.into()));
+            let Packed { bytes, luggage } = errand;
+            worker.tell_with(&ToWorker::Run(ERRAND, bytes.into()), luggage.into_descriptors());
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
             self.thread.give(move || attend(&host, &fate, &name, &worker));
@@ -199,14 +201,16 @@ impl<'a> Talk<'a> {
         Talk { host, worker, errand, interrupted: false }
     }
 
-    /// Waits for the reply; `None` when the program is over, of which the worker hears by the end of its socket.
+    /// Waits for the answer; `None` when the program is over, of which the worker hears by the end of its socket.
     ///
     /// # Errors
-    /// How the worker ended, when there will be no reply.
-    pub fn until_reply(&mut self) -> Result<Option<Reply>, Ended> {
+    /// How the worker ended, when there will be none.
+    pub fn until_reply(&mut self) -> Result<Option<Answer>, Ended> {
         loop {
             match self.worker.hear() {
-                Ok(Heard::Reply(_, reply)) => return Ok(Some(reply)),
+                Ok(Heard::Reply(_, reply, descriptors)) => {
+                    return Ok(Some(Answer { reply, luggage: Luggage::of(descriptors) }));
+                }
                 Ok(Heard::Ended { end, left, begun }) => {
                     return Err(Ended { end, left, has_begun: begun == self.errand });
                 }
@@ -232,21 +236,21 @@ impl<'a> Talk<'a> {
 /// What the task of a process does: hears its worker until it has ended.
 fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Done {
     let mut talk = Talk::new(host, worker, ERRAND);
-    let mut reply = None;
+    let mut answer = None;
     let Ended { end, left, .. } = loop {
         match talk.until_reply() {
-            Ok(Some(said)) => reply = Some(said),
+            Ok(Some(said)) => answer = Some(said),
             Ok(None) => return Done::Over,
             Err(ended) => break ended,
         }
     };
     let code = end.code();
     let asked = fate.by_request.load(Ordering::Acquire) || talk.was_interrupted();
-    let done = match (end, reply) {
+    let done = match (end, answer) {
         // Its end was the program's, and nobody hears of it.
         _ if host.kernel().is_over() => Done::Over,
         (End::Signal(_), _) if asked => nothing(),
-        (End::Code(_), Some(reply)) => errand::received(host, &reply),
+        (End::Code(_), Some(answer)) => errand::received(host, &answer),
         (End::Code(_), None) if left => nothing(),
         (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code),
     };
@@ -255,9 +259,9 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
 }
 
 /// What the task of a process does under simulated time.
-fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
+fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, errand: Packed) -> Done {
     let performed = match fate.early.load(Ordering::Acquire) {
-        0 => current().as_process(|| errand::perform(host, bytes)),
+        0 => current().as_process(|| errand::perform(host, errand)),
         signal => Err(signal),
     };
     let (code, done) = match performed {
@@ -266,7 +270,7 @@ fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
             let asked = fate.by_request.load(Ordering::Acquire);
             (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code) })
         }
-        Ok(Performed::Reply(reply)) => (code_of(&reply), errand::received(host, &reply)),
+        Ok(Performed::Reply(answer)) => (code_of(&answer.reply), errand::received(host, &answer)),
         Ok(Performed::Exit(status)) => (status, nothing()),
         Ok(Performed::Over) => (0, Done::Over),
     };

@@ -15,9 +15,10 @@ use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Map};
 
 use super::done::Done;
-use super::errand::{self, Performed};
+use super::errand::{self, Answer, Performed};
 use super::failure::Failure;
 use super::host::Host;
+use super::luggage::Packed;
 use super::parcel::Parcel;
 use super::process::{Talk, employ};
 use crate::kernel::{TaskId, current};
@@ -28,7 +29,7 @@ use crate::worker::workman::Worker;
 pub struct Team {
     host: Arc<Host>,
     /// What each worker does first.
-    initializer: Option<Vec<u8>>,
+    initializer: Option<Packed>,
     /// How often an errand is tried again whose worker died.
     retries: usize,
     workers: Mutex<HashMap<TaskId, Arc<Worker>>>,
@@ -46,7 +47,7 @@ enum Came {
 
 impl Team {
     /// A team without workers yet.
-    pub fn new(host: &Arc<Host>, initializer: Option<Vec<u8>>, retries: usize) -> Arc<Team> {
+    pub fn new(host: &Arc<Host>, initializer: Option<Packed>, retries: usize) -> Arc<Team> {
         let (workers, errands) = (Mutex::default(), AtomicU64::new(1));
         Arc::new(Team { host: host.clone(), initializer, retries, workers, errands })
     }
@@ -55,7 +56,7 @@ impl Team {
     pub fn prepare(&self) -> Done {
         if self.host.kernel().is_sim() {
             return match &self.initializer {
-                Some(bytes) => self.simulate(bytes).unwrap_or_else(|code| self.died("initializer", code)),
+                Some(errand) => self.simulate(errand).unwrap_or_else(|code| self.died("initializer", code)),
                 None => Done::Value(Parcel::plain(Dynamic::UNIT)),
             };
         }
@@ -66,10 +67,10 @@ impl Team {
     }
 
     /// Does an errand whose function is called `name`.
-    pub fn run(&self, bytes: &[u8], name: &str) -> Done {
+    pub fn run(&self, errand: &Packed, name: &str) -> Done {
         let mut tries_left = self.retries;
         loop {
-            match self.attempt(bytes) {
+            match self.attempt(errand) {
                 Came::To(done) => return done,
                 Came::ToNothing(_) if tries_left > 0 => tries_left -= 1,
                 Came::ToNothing(code) | Came::ToNoBeginning(code) => return self.died(name, code),
@@ -77,20 +78,20 @@ impl Team {
         }
     }
 
-    fn attempt(&self, bytes: &[u8]) -> Came {
+    fn attempt(&self, errand: &Packed) -> Came {
         if self.host.kernel().is_sim() {
-            return self.simulate(bytes).map_or_else(Came::ToNothing, Came::To);
+            return self.simulate(errand).map_or_else(Came::ToNothing, Came::To);
         }
         let kept = self.workers.lock().get(&current().id()).filter(|worker| !worker.has_ended()).cloned();
         if let Some(worker) = kept {
-            match self.send(&worker, bytes) {
+            match self.send(&worker, errand) {
                 // It was about to end when it got the errand. A new one that does so is no accident.
                 Came::ToNoBeginning(_) => {}
                 came => return came,
             }
         }
         match self.hire() {
-            Ok(worker) => self.send(&worker, bytes),
+            Ok(worker) => self.send(&worker, errand),
             Err(done) => Came::To(done),
         }
     }
@@ -100,8 +101,8 @@ impl Team {
         let me = current();
         let worker = employ(&self.host, &me).map_err(|error| self.not_started(&error))?;
         self.workers.lock().insert(me.id(), worker.clone());
-        if let Some(bytes) = &self.initializer {
-            match self.send(&worker, bytes) {
+        if let Some(errand) = &self.initializer {
+            match self.send(&worker, errand) {
                 Came::To(Done::Value(_)) => {}
                 Came::To(done) => return Err(done),
                 Came::ToNothing(code) | Came::ToNoBeginning(code) => return Err(self.died("initializer", code)),
@@ -110,15 +111,16 @@ impl Team {
         Ok(worker)
     }
 
-    fn send(&self, worker: &Arc<Worker>, bytes: &[u8]) -> Came {
+    fn send(&self, worker: &Arc<Worker>, errand: &Packed) -> Came {
         let host = &self.host;
         worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
         let number = self.errands.fetch_add(1, Ordering::Relaxed);
-        worker.tell(&ToWorker::Run(number, bytes.to_vec().into()));
+        let Packed { bytes, luggage } = errand.clone();
+        worker.tell_with(&ToWorker::Run(number, bytes.into()), luggage.into_descriptors());
         let mut talk = Talk::new(host, worker, number);
         let came = match talk.until_reply() {
-            Ok(Some(Reply::Failed(_))) if talk.was_interrupted() => Came::To(self.interrupted()),
-            Ok(Some(reply)) => Came::To(errand::received(host, &reply)),
+            Ok(Some(Answer { reply: Reply::Failed(_), .. })) if talk.was_interrupted() => Came::To(self.interrupted()),
+            Ok(Some(answer)) => Came::To(errand::received(host, &answer)),
             Ok(None) => return Came::To(Done::Over),
             // Its end was the program's, and nobody hears of it.
             Err(_) if host.kernel().is_over() => Came::To(Done::Over),
@@ -132,9 +134,9 @@ impl Team {
         came
     }
 
-    fn simulate(&self, bytes: &[u8]) -> Result<Done, i32> {
-        match current().as_process(|| errand::perform(&self.host, bytes)) {
-            Ok(Performed::Reply(reply)) => Ok(errand::received(&self.host, &reply)),
+    fn simulate(&self, errand: &Packed) -> Result<Done, i32> {
+        match current().as_process(|| errand::perform(&self.host, errand.clone())) {
+            Ok(Performed::Reply(answer)) => Ok(errand::received(&self.host, &answer)),
             Ok(Performed::Exit(status)) => Err(status),
             Ok(Performed::Over) => Ok(Done::Over),
             Err(signal) => Err(signal.cast_signed().saturating_neg()),

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::pipe::{Incoming, Outgoing};
-use super::wire::{FromWorker, ToWorker};
+use super::wire::{Descriptors, FromWorker, Letter, ToWorker};
 use crate::kernel::door::block_through;
 use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Waitable, Waker};
 
@@ -37,7 +37,7 @@ impl Papers {
         let socket = Arc::new(socket);
         let mut incoming = Incoming::new(socket.clone());
         match incoming.take()? {
-            Some(ToWorker::Begin { name, args }) => {
+            Some(Letter { message: ToWorker::Begin { name, args }, .. }) => {
                 set_nonblocking(&socket, true)?;
                 Ok(Papers { name, args, socket, incoming })
             }
@@ -76,8 +76,13 @@ impl Desk {
 
     /// Says something and waits until it is out, whatever happens but the end of the program.
     pub fn say(self: &Arc<Self>, message: &FromWorker) {
-        // None of the messages can fail to be written down.
-        let _written = self.outgoing.lock().put(message);
+        self.say_with(message, Descriptors::new());
+    }
+
+    /// The same, with descriptors that belong to it.
+    pub fn say_with(self: &Arc<Self>, message: &FromWorker, descriptors: Descriptors) {
+        // None of the messages can fail to be written down, and nobody packs more descriptors than go.
+        let _written = self.outgoing.lock().put(message, descriptors);
         // At the end of the program nobody reads it any more.
         let _out = block_through(&mut Saying(self.clone()));
     }
@@ -86,7 +91,7 @@ impl Desk {
     pub fn leave(&self) {
         let mut outgoing = self.outgoing.lock();
         // As above.
-        let _written = outgoing.put(&FromWorker::Leaving);
+        let _written = outgoing.put(&FromWorker::Leaving, Descriptors::new());
         outgoing.flush();
     }
 }
@@ -105,9 +110,9 @@ impl Waitable for Desk {
 pub struct Reading(Arc<Desk>);
 
 impl Operation for Reading {
-    type Output = Option<ToWorker>;
+    type Output = Option<Letter<ToWorker>>;
 
-    fn poll(&mut self, _waker: &Waker) -> Poll<Option<ToWorker>> {
+    fn poll(&mut self, _waker: &Waker) -> Poll<Option<Letter<ToWorker>>> {
         let mut incoming = self.0.incoming.lock();
         match incoming.take() {
             Ok(Some(message)) => Poll::Ready(Some(message)),

@@ -14,7 +14,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::WORD;
 use super::pipe::{Incoming, Outgoing};
-use super::wire::{FromWorker, Reply, ToWorker};
+use super::wire::{Descriptors, FromWorker, Letter, Reply, ToWorker};
 use crate::command::completed::End;
 use crate::command::helper;
 use crate::command::leader::Leader;
@@ -24,8 +24,8 @@ use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, W
 /// Something that a worker has said or done.
 #[derive(Debug)]
 pub enum Heard {
-    /// It has done the errand of this number.
-    Reply(u64, Reply),
+    /// It has done the errand of this number; with the descriptors that belong to the reply.
+    Reply(u64, Reply, Descriptors),
     /// It has ended.
     Ended {
         /// How.
@@ -86,9 +86,14 @@ impl Worker {
 
     /// Says something to it. What its socket does not take now goes out while somebody hears it.
     pub fn tell(&self, message: &ToWorker) {
+        self.tell_with(message, Descriptors::new());
+    }
+
+    /// The same, with descriptors that belong to it.
+    pub fn tell_with(&self, message: &ToWorker, descriptors: Descriptors) {
         let mut state = self.state.lock();
-        // None of the messages can fail to be written down.
-        let _written = state.outgoing.put(message);
+        // None of the messages can fail to be written down, and nobody packs more descriptors than go.
+        let _written = state.outgoing.put(message, descriptors);
         state.outgoing.flush();
     }
 
@@ -143,9 +148,11 @@ impl Worker {
         state.outgoing.flush();
         loop {
             match state.incoming.take() {
-                Ok(Some(FromWorker::Reply(number, reply))) => return Poll::Ready(Heard::Reply(number, reply)),
-                Ok(Some(FromWorker::Began(number))) => state.begun = number,
-                Ok(Some(FromWorker::Leaving)) => state.left = true,
+                Ok(Some(Letter { message: FromWorker::Reply(number, reply), descriptors })) => {
+                    return Poll::Ready(Heard::Reply(number, reply, descriptors));
+                }
+                Ok(Some(Letter { message: FromWorker::Began(number), .. })) => state.begun = number,
+                Ok(Some(Letter { message: FromWorker::Leaving, .. })) => state.left = true,
                 Ok(None) => break,
                 // It does not speak like a worker any more.
                 Err(_) => {
