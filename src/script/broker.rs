@@ -25,10 +25,10 @@ use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
 use serde_bytes::ByteBuf;
 
 use super::caught::caught_value;
-use super::encode::{decode, encode, encode_error};
+use super::encode::{Handles, decode, encode, encode_error};
 use super::handles::{Kind, identity};
 use super::host::{Host, run_in};
-use super::luggage::{Carried, Luggage};
+use super::luggage::{Luggage, Packed};
 use super::parcel::make_content_over;
 use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
@@ -36,12 +36,15 @@ use crate::kernel::task::run_as;
 use crate::kernel::{Holder, Kernel, Role, Stop, Task, block, current};
 use crate::worker::ask::{Answer, Ask, Call, Exported, Told};
 use crate::worker::switchboard::{Line, Switchboard};
+use crate::worker::wire::Descriptors;
 
 /// See the module.
 pub struct Broker {
     switchboard: Arc<Switchboard>,
     /// What processes were given, by the numbers of line and entry.
-    entries: Mutex<BTreeMap<(u64, u64), Dynamic>>,
+    entries: Mutex<BTreeMap<Key, Dynamic>>,
+    /// What belongs to replies, by the numbers of line and errand.
+    lent: Mutex<BTreeMap<Key, Vec<Dynamic>>>,
     next: AtomicU64,
 }
 
@@ -53,7 +56,12 @@ impl Broker {
     pub fn start(host: &Arc<Host>) -> io::Result<Arc<Broker>> {
         let kernel: &Arc<Kernel> = host.kernel();
         let switchboard = Switchboard::new(kernel)?;
-        let broker = Arc::new(Broker { switchboard, entries: Mutex::default(), next: AtomicU64::new(1) });
+        let broker = Arc::new(Broker {
+            switchboard,
+            entries: Mutex::default(),
+            lent: Mutex::default(),
+            next: AtomicU64::new(1),
+        });
         let task = kernel.new_task("broker", Role::Service, true);
         let (host, me) = (host.clone(), broker.clone());
         kernel.start(&task, move || run_in(&host, || Desk::new(&host, &me).serve()))?;
@@ -67,11 +75,10 @@ impl Broker {
 
     /// Gives handles to a process.
     pub fn export(&self, line: &Line, luggage: &Luggage) -> Vec<Exported> {
-        luggage.handles().iter().filter_map(|carried| self.export_one(line, carried)).collect()
+        luggage.handles().iter().filter_map(|handle| self.export_one(line, handle.clone())).collect()
     }
 
-    fn export_one(&self, line: &Line, carried: &Carried) -> Option<Exported> {
-        let mut value = carried.value.clone();
+    fn export_one(&self, line: &Line, mut value: Dynamic) -> Option<Exported> {
         make_content_over(&mut value, &line.holder());
         let kind = Kind::crossing(&value)?;
         let (object, name) = identity(&value);
@@ -81,11 +88,22 @@ impl Broker {
     }
 
     /// The handles that a process sends back, by the numbers of their entries.
-    pub fn returned(&self, line: &Line, entries: &[u64]) -> Luggage {
+    fn returned(&self, line: u64, entries: &[u64]) -> Vec<Dynamic> {
         let known = self.entries.lock();
         // One that it does not have is left out, and whoever reads the value says so.
-        let handles = entries.iter().filter_map(|entry| known.get(&(line.number(), *entry)).cloned());
-        Luggage::with_handles(handles.map(Carried::new).collect())
+        entries.iter().filter_map(|entry| known.get(&(line, *entry)).cloned()).collect()
+    }
+
+    /// The handles that belong to the reply to errand `errand`.
+    pub fn lent(&self, line: &Line, errand: u64) -> Vec<Dynamic> {
+        self.lent.lock().remove(&(line.number(), errand)).unwrap_or_default()
+    }
+
+    /// A process has ended, and no reply comes any more.
+    pub fn forget(&self, line: &Line) {
+        let number = line.number();
+        let forgotten: Vec<_> = self.lent.lock().extract_if((number, 0)..(number + 1, 0), |_, _| true).collect();
+        drop(forgotten);
     }
 
     /// How many handles processes have.
@@ -100,21 +118,19 @@ impl Broker {
     }
 
     fn drop_all(&self, line: u64) {
-        let mut entries = self.entries.lock();
-        let mut dropped = entries.split_off(&(line, 0));
-        entries.append(&mut dropped.split_off(&(line + 1, 0)));
-        drop(entries);
+        let dropped: Vec<_> = self.entries.lock().extract_if((line, 0)..(line + 1, 0), |_, _| true).collect();
         drop(dropped);
     }
 }
+
+/// The number of a line, and of something of that line.
+type Key = (u64, u64);
 
 /// A call that was begun.
 struct Begun {
     task: Arc<Task>,
     is_given_up: bool,
 }
-
-type Key = (u64, u64);
 
 /// The calls that are done.
 type Finished = Rc<RefCell<Vec<(Key, Option<Outcome<Dynamic>>)>>>;
@@ -178,7 +194,7 @@ impl Desk {
         };
         self.broker.switchboard.flush(&line);
         while let Some(ask) = line.next() {
-            self.listen_to(&line, ask);
+            self.listen_to(&line, ask.message, ask.descriptors);
             // What it did may be what the next one asks about.
             self.tell();
         }
@@ -187,7 +203,7 @@ impl Desk {
         }
     }
 
-    fn listen_to(&mut self, line: &Arc<Line>, ask: Ask) {
+    fn listen_to(&mut self, line: &Arc<Line>, ask: Ask, descriptors: Descriptors) {
         match ask {
             Ask::Task(number, name) => {
                 let task = self.fibers.adopt(self.host.kernel(), &name);
@@ -199,7 +215,7 @@ impl Desk {
                     self.end(line, &task);
                 }
             }
-            Ask::Call(call) => self.begin(line, call),
+            Ask::Call(call) => self.begin(line, call, descriptors),
             Ask::Stop(number) => {
                 if let Some(begun) = self.calls.get_mut(&(line.number(), number)) {
                     begun.is_given_up = true;
@@ -207,17 +223,26 @@ impl Desk {
                 }
             }
             Ask::Dropped(entry) => self.broker.drop_entry(line.number(), entry),
-            Ask::Settle(number) => self.broker.switchboard.tell(line, &Told::Answer(number, Answer::Settled)),
+            Ask::Settle(number) => self.settled(line, number),
+            Ask::Lend(number, errand, entries) => {
+                let handles = self.broker.returned(line.number(), &entries);
+                self.broker.lent.lock().insert((line.number(), errand), handles);
+                self.settled(line, number);
+            }
         }
     }
 
-    fn begin(&mut self, line: &Arc<Line>, call: Call) {
+    fn settled(&self, line: &Arc<Line>, number: u64) {
+        self.broker.switchboard.tell(line, &Told::Answer(number, Answer::Settled), Descriptors::new());
+    }
+
+    fn begin(&mut self, line: &Arc<Line>, call: Call, descriptors: Descriptors) {
         let key = (line.number(), call.number);
         let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
             return;
         };
         self.calls.insert(key, Begun { task: task.clone(), is_given_up: false });
-        let luggage = self.broker.returned(line, &call.handles);
+        let luggage = Luggage::with_handles(descriptors, self.broker.returned(line.number(), &call.handles));
         let quiet_after = call.quiet_after;
         // In the name of the caller, which holds the handles among them.
         let args = run_as(&task, || {
@@ -251,30 +276,30 @@ impl Desk {
         let Some(line) = self.broker.switchboard.line(key.0) else {
             return;
         };
-        let answer = match outcome {
+        let (answer, descriptors) = match outcome {
             Some(Ok(value)) => self.answer_with(&line, &value),
             Some(Err(mut error)) => {
                 if let Some(Ending::Over) = Ending::of(&error) {
                     return;
                 }
                 match caught_value(&self.host, &mut error, None).try_cast::<Map>() {
-                    Some(map) if begun.is_given_up && is_cancelled(&map) => Answer::Stopped,
-                    Some(map) => Answer::Failed(ByteBuf::from(encode_error(map))),
-                    None => failed("Error", error.to_string()),
+                    Some(map) if begun.is_given_up && is_cancelled(&map) => (Answer::Stopped, Descriptors::new()),
+                    Some(map) => failed(map),
+                    None => failed(problem("Error", error.to_string())),
                 }
             }
-            None => failed("Error", "this call failed inside of orch: please report it".into()),
+            None => failed(problem("Error", "this call failed inside of orch: please report it".into())),
         };
-        self.broker.switchboard.tell(&line, &Told::Answer(key.1, answer));
+        self.broker.switchboard.tell(&line, &Told::Answer(key.1, answer), descriptors);
     }
 
-    fn answer_with(&self, line: &Line, value: &Dynamic) -> Answer {
-        match encode(value, "the result") {
-            Ok(packed) => {
-                let exported = self.broker.export(line, &packed.luggage);
-                Answer::Value(ByteBuf::from(packed.bytes), exported)
+    fn answer_with(&self, line: &Line, value: &Dynamic) -> (Answer, Descriptors) {
+        match encode(value, "the result", Handles::All) {
+            Ok(Packed { bytes, luggage }) => {
+                let exported = self.broker.export(line, &luggage);
+                (Answer::Value(ByteBuf::from(bytes), exported), luggage.into_descriptors())
             }
-            Err(refused) => failed("SendError", refused.to_string()),
+            Err(refused) => failed(problem("SendError", refused.to_string())),
         }
     }
 
@@ -307,9 +332,13 @@ fn is_cancelled(map: &Map) -> bool {
     map.get("kind").is_some_and(|kind| kind.is_string() && kind.to_string() == "Cancelled")
 }
 
-fn failed(kind: &str, message: String) -> Answer {
-    let map = Map::from([("kind".into(), kind.into()), ("message".into(), message.into())]);
-    Answer::Failed(ByteBuf::from(encode_error(map)))
+fn problem(kind: &str, message: String) -> Map {
+    Map::from([("kind".into(), kind.into()), ("message".into(), message.into())])
+}
+
+fn failed(map: Map) -> (Answer, Descriptors) {
+    let Packed { bytes, luggage } = encode_error(map);
+    (Answer::Failed(ByteBuf::from(bytes)), luggage.into_descriptors())
 }
 
 /// Calls the function, as a script at the caller's place would.

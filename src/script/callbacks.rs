@@ -14,6 +14,8 @@ use super::statements::kind_of;
 use super::throw::{Outcome, throw};
 use crate::kernel::current;
 
+type Items = Box<dyn Iterator<Item = Outcome<Dynamic>> + Send>;
+
 /// Calls a function of a stand-in, which is the first of `args`.
 ///
 /// # Errors
@@ -45,7 +47,7 @@ fn wait_for(ctx: &NativeCallContext, args: Vec<Dynamic>) -> Outcome<Dynamic> {
     let now = || current().kernel().now();
     let deadline = limit.map(|limit| now().saturating_add(limit));
     let condition = &args[0];
-    far::call(ctx, "__must_hold", vec![condition.clone()])?;
+    far::tell(ctx, "__must_hold", vec![condition.clone()])?;
     loop {
         if truth(ctx, predicate.call([])?)? {
             return Ok(true.into());
@@ -77,7 +79,7 @@ fn update(
     let now = far::call(ctx, "__begin", vec![shared.clone()])?;
     framed(ctx, shared, || {
         let (result, new) = change(now)?;
-        far::call(ctx, "__finish", vec![shared.clone(), new])?;
+        far::tell(ctx, "__finish", vec![shared.clone(), new])?;
         Ok(result)
     })
 }
@@ -85,12 +87,12 @@ fn update(
 fn update_entry(ctx: &NativeCallContext, args: Vec<Dynamic>) -> Outcome<Dynamic> {
     let [map, key, default, f] = <[Dynamic; 4]>::try_from(args).unwrap_or_default();
     let f = Callable::here(ctx, "f", f)?;
-    far::call(ctx, "__begin_entry", vec![map.clone()])?;
+    far::tell(ctx, "__begin_entry", vec![map.clone()])?;
     framed(ctx, &map, || {
         let has = far::call(ctx, "contains", vec![map.clone(), key.clone()])?.as_bool().unwrap_or(false);
         let now = if has { far::call(ctx, "get", vec![map.clone(), key.clone()])? } else { default };
         let new = f.call([now])?;
-        far::call(ctx, "__finish_entry", vec![map.clone(), key, new.clone()])?;
+        far::tell(ctx, "__finish_entry", vec![map.clone(), key, new.clone()])?;
         Ok(new)
     })
 }
@@ -122,8 +124,13 @@ fn stream(ctx: &NativeCallContext, object: &Dynamic, name: &'static str) -> Stre
     })
 }
 
+/// True for types of handles that `for` runs over.
+pub fn can_iterate(kind: &str) -> bool {
+    matches!(kind, "Queue" | "SharedList" | "SharedMap")
+}
+
 /// What `for` runs over, when it is a stand-in; `None` when it is none that can be run over.
-pub fn iterate(value: &Dynamic, place: Place) -> Option<Box<dyn Iterator<Item = Outcome<Dynamic>> + Send>> {
+pub fn iterate(value: &Dynamic, place: Place) -> Option<Items> {
     far_object(value)?;
     match Kind::crossing(value)?.name {
         "Queue" => Some(Box::new(drain(value.clone(), place))),
@@ -149,11 +156,7 @@ fn drain(queue: Dynamic, place: Place) -> impl Iterator<Item = Outcome<Dynamic>>
     })
 }
 
-fn snapshot(
-    value: &Dynamic,
-    place: &Place,
-    name: &'static str,
-) -> Box<dyn Iterator<Item = Outcome<Dynamic>> + Send> {
+fn snapshot(value: &Dynamic, place: &Place, name: &'static str) -> Items {
     match place.call(|ctx| far::call(ctx, name, vec![value.clone()])) {
         Ok(items) => Box::new(items.try_cast::<rhai::Array>().unwrap_or_default().into_iter().map(Ok)),
         Err(error) => Box::new(std::iter::once(Err(error))),

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
 use serde::Serialize;
@@ -14,8 +15,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::ser::{SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
+use super::handles::{Kind, far_object};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
+use crate::worker::link::Link;
 
 mod tag {
     pub const CHAR: u64 = 0;
@@ -24,6 +27,7 @@ mod tag {
     pub const FUNCTION: u64 = 3;
     pub const BIG_BLOB: u64 = 4;
     pub const BIG_TEXT: u64 = 5;
+    pub const HANDLE: u64 = 6;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -45,12 +49,33 @@ impl fmt::Display for Refused {
     }
 }
 
+/// Which handles can cross.
+#[derive(Clone, Copy)]
+pub enum Handles<'a> {
+    /// None: nobody on the other side knows this process's.
+    None,
+    /// All that may leave their process: the other side can ask this one.
+    All,
+    /// Those that came by this link: they go back.
+    Of(&'a Arc<Link>),
+}
+
+impl Handles<'_> {
+    fn cross(self, value: &Dynamic) -> bool {
+        match self {
+            Handles::None => false,
+            Handles::All => Kind::crossing(value).is_some(),
+            Handles::Of(link) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
+        }
+    }
+}
+
 /// A value on its way, which reports call `path`.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn encode(value: &Dynamic, path: &str) -> Result<Packed, Refused> {
-    check(value, path)?;
+pub fn encode(value: &Dynamic, path: &str, handles: Handles) -> Result<Packed, Refused> {
+    check(value, path, handles)?;
     let mut luggage = Luggage::default();
     let bytes = write(value, &mut luggage).map_err(|what| Refused { path: path.to_string(), what })?;
     Ok(Packed { bytes, luggage })
@@ -99,32 +124,32 @@ pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
 /// An error's map. What cannot cross is sent as the text it is shown as.
 pub fn encode_error(mut map: Map) -> Packed {
     for field in map.values_mut() {
-        if check(field, "").is_err() {
+        if check(field, "", Handles::None).is_err() {
             *field = field.to_string().into();
         }
     }
-    encode(&map.into(), "the error").unwrap_or_default()
+    encode(&map.into(), "the error", Handles::None).unwrap_or_default()
 }
 
 /// Finds what cannot cross in a value, which reports call `path`.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn check(value: &Dynamic, path: &str) -> Result<(), Refused> {
-    find(value, &|| path.to_string())
+pub fn check(value: &Dynamic, path: &str, handles: Handles) -> Result<(), Refused> {
+    find(value, &|| path.to_string(), handles)
 }
 
 /// `path` is asked for only when there is something that cannot cross.
-fn find(value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+fn find(value: &Dynamic, path: &dyn Fn() -> String, handles: Handles) -> Result<(), Refused> {
     if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().enumerate().try_for_each(|(i, item)| find(item, &|| format!("{}[{i}]", path())));
+        return items.iter().enumerate().try_for_each(|(i, item)| find(item, &|| format!("{}[{i}]", path()), handles));
     }
     if let Some(fields) = value.read_lock::<Map>() {
-        return fields.iter().try_for_each(|(name, field)| find(field, &|| field_path(&path(), name)));
+        return fields.iter().try_for_each(|(name, field)| find(field, &|| field_path(&path(), name), handles));
     }
     if let Some(function) = value.read_lock::<FnPtr>() {
         let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
-        return function.iter_curry().enumerate().try_for_each(|(i, item)| find(item, &|| captured(i)));
+        return function.iter_curry().enumerate().try_for_each(|(i, item)| find(item, &|| captured(i), handles));
     }
     let crosses = value.is_unit()
         || value.is_bool()
@@ -134,12 +159,17 @@ fn find(value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
         || value.is_string()
         || value.is_blob()
         || value.read_lock::<Range<i64>>().is_some()
-        || value.read_lock::<RangeInclusive<i64>>().is_some();
+        || value.read_lock::<RangeInclusive<i64>>().is_some()
+        || handles.cross(value);
     if crosses {
         return Ok(());
     }
     let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
-    Err(Refused { path: path(), what: type_for_people(&shown) })
+    let whose = match handles {
+        Handles::Of(_) if Kind::crossing(value).is_some() => " that was made in this process",
+        _ => "",
+    };
+    Err(Refused { path: path(), what: format!("{}{whose}", type_for_people(&shown)) })
 }
 
 fn field_path(path: &str, name: &str) -> String {
@@ -194,6 +224,10 @@ impl Serialize for Sent<'_> {
         if let Some(function) = value.read_lock::<FnPtr>() {
             let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
+        }
+        if Kind::crossing(value).is_some() {
+            let number = self.luggage.borrow_mut().add_handle(value.clone());
+            return tagged(to, tag::HANDLE, &number);
         }
         match (value.as_int(), value.as_float(), value.as_bool(), value.as_char()) {
             (Ok(number), ..) => to.serialize_i64(number),
@@ -337,6 +371,10 @@ impl Receiver<'_> {
                 function.set_curry(captured.try_cast::<Array>().unwrap_or_default());
                 Ok(function.into())
             }
+            tag::HANDLE => {
+                let handle = self.luggage.handle(entries.next_value()?).cloned();
+                handle.ok_or_else(|| A::Error::custom("a handle in it did not come"))
+            }
             tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
             tag::BIG_TEXT => {
                 let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
@@ -393,9 +431,9 @@ mod tests {
                         t: [\"\", \"a\u{df}\\n\"], c: 'x', b: [true, false], u: (), m: #{}, a: [], blob: blob(3, 255), \
                         r: 1..3, s: -1..=1, n: #{\"0\": 1}, g: Fn(\"f\")}";
             let value = host.engine().eval::<Dynamic>(code).unwrap();
-            let back = arrived(&encode(&value, "it").unwrap());
+            let back = arrived(&encode(&value, "it", Handles::None).unwrap());
             assert_eq!(format!("{back:?}"), format!("{value:?}"));
-            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it").unwrap());
+            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it", Handles::None).unwrap());
             assert!(nan.as_float().unwrap().is_nan());
         });
     }
@@ -405,7 +443,7 @@ mod tests {
         in_a_program(|host| {
             let value =
                 host.engine().eval::<Dynamic>("[#{a: [1, 'c', 1..3, Fn(\"f\")]}, blob(9, 1), \"text\", 2.5]").unwrap();
-            let good = encode(&value, "it").unwrap().bytes;
+            let good = encode(&value, "it", Handles::None).unwrap().bytes;
             let mut rng = fastrand::Rng::with_seed(7);
             let mut refused = 0;
             for _ in 0..20_000 {

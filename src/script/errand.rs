@@ -12,7 +12,7 @@ use serde_bytes::ByteBuf;
 
 use super::caught::birth_frame;
 use super::done::Done;
-use super::encode::{self, Refused, check, decode, encode, encode_error};
+use super::encode::{self, Handles, Refused, check, decode, encode, encode_error};
 use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, run_in};
@@ -68,9 +68,9 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
             .thrown()
     };
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
-    check(&call[0], "f").and_then(|()| check(&call[1], "the object")).map_err(refused)?;
+    check(&call[0], "f", Handles::All).and_then(|()| check(&call[1], "the object", Handles::All)).map_err(refused)?;
     for (i, arg) in job.args.iter().enumerate() {
-        check(arg, &format!("args[{i}]")).map_err(refused)?;
+        check(arg, &format!("args[{i}]"), Handles::All).map_err(refused)?;
     }
     let mut luggage = Luggage::default();
     let failed = |what| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
@@ -95,7 +95,7 @@ fn constants_of(function: &Callable) -> Dynamic {
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {
-        for (name, value) in constants.iter().filter(|(_, value)| check(value, "").is_ok()) {
+        for (name, value) in constants.iter().filter(|(_, value)| check(value, "", Handles::All).is_ok()) {
             crossing.insert(name.as_str().into(), value.clone());
         }
     }
@@ -173,7 +173,7 @@ pub fn perform(host: &Arc<Host>, packed: Packed) -> Performed {
         let source = job.function.source().map(str::to_string);
         let result = if each { call_each(job) } else { job.call() };
         match result {
-            Ok(value) => match encode(&value, "the result") {
+            Ok(value) => match encode(&value, "the result", host.handles_back()) {
                 Ok(packed) => Performed::Reply(Answer::of(packed, Reply::Value)),
                 Err(refused) => Performed::Reply(not_sent(refused.to_string())),
             },

@@ -6,22 +6,21 @@
 //! script code runs where it was written: see [`super::callbacks`].
 
 use std::any::TypeId;
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use rhai::{Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
-use serde_bytes::ByteBuf;
+use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 
 use super::callbacks;
-use super::encode::{decode, encode};
+use super::encode::{Handles, decode, encode};
 use super::handles::{self, Kind, far_object};
 use super::host::mark;
-use super::luggage::{Carried, Luggage, Packed};
+use super::luggage::{Luggage, Packed};
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, current};
 use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::link::{Answered, Asking, FarObject, Link};
+use crate::worker::wire::Descriptors;
 
 /// What stands in for a handle of type `T`.
 pub struct Far<T> {
@@ -62,7 +61,7 @@ pub fn register(engine: &mut Engine, vocabulary: &Shared<Module>) {
 }
 
 /// The functions whose first argument is a handle: name, kind of handle and number of arguments.
-fn functions_of_handles(vocabulary: &Shared<Module>) -> BTreeSet<(String, &'static Kind, usize)> {
+fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Kind, usize)> {
     let mut engine = Engine::new_raw();
     engine.register_global_module(vocabulary.clone());
     let found = engine.collect_fn_metadata(
@@ -74,7 +73,7 @@ fn functions_of_handles(vocabulary: &Shared<Module>) -> BTreeSet<(String, &'stat
         },
         false,
     );
-    found.into_iter().collect()
+    found
 }
 
 fn forwarded(name: &'static str) -> RhaiFunc {
@@ -95,34 +94,54 @@ fn forwarded(name: &'static str) -> RhaiFunc {
 /// # Errors
 /// What it throws there; `SendError`, when an argument or the result cannot cross.
 pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<Dynamic> {
-    let about = args.iter().find_map(far_object);
+    let about = args.iter().find_map(first_in);
     let about = about.expect("invariant: functions of stand-ins are called with one");
     mark(ctx);
-    let (bytes, entries) = pack_up(ctx, about.link(), &args)?;
-    let asking = Asking { function: name, args: bytes, handles: entries, spot: spot(ctx), about: &about };
-    let Answered { answer, stop } = match about.link().call(asking) {
+    let link = about.link();
+    let Packed { bytes, luggage } = encode(&args.clone().into(), "args", Handles::Of(link))
+        .map_err(|refused| Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name())).thrown())?;
+    let handles = entries(&luggage);
+    let descriptors = luggage.into_descriptors();
+    let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
+    let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,
         Err(stop) => return Err(stop.into_thrown(ctx, None)),
     };
     drop(args);
-    match (answer, stop) {
-        (Answer::Stopped, Some(stop)) => return Err(stop.into_thrown(ctx, None)),
+    match stop {
+        Some(stop) if answer == Answer::Stopped => return Err(stop.into_thrown(ctx, None)),
         // It was done before it could be given up, so the next call hears of it.
-        (_, Some(Stop::Cancelled)) => current().cancel(),
-        (_, Some(Stop::Interrupted(signal))) => current().interrupt(signal),
+        Some(Stop::Cancelled) => current().cancel(),
+        Some(Stop::Interrupted(signal)) => current().interrupt(signal),
         _ => {}
     }
-    arrived(ctx, about.link(), answer)
+    arrived(ctx, link, answer, descriptors)
 }
 
-fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer) -> Outcome<Dynamic> {
+/// The first stand-in in a value.
+pub fn first_in(value: &Dynamic) -> Option<Arc<FarObject>> {
+    match value.read_lock::<Array>() {
+        Some(items) => items.iter().find_map(first_in),
+        None => far_object(value),
+    }
+}
+
+/// The same for a function that returns nothing.
+///
+/// # Errors
+/// As [`call`].
+pub fn tell(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<()> {
+    call(ctx, name, args).map(drop)
+}
+
+fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer, descriptors: Descriptors) -> Outcome<Dynamic> {
     match answer {
-        Answer::Value(bytes, exported) => match decode(&bytes, &luggage_of(link, &exported)) {
+        Answer::Value(bytes, exported) => match decode(&bytes, &luggage_of(link, &exported, descriptors)) {
             Ok(value) => Ok(value),
             Err(why) => throw(ctx, "SendError", format!("{}() returned what nobody can read: {why}", ctx.fn_name())),
         },
         Answer::Failed(bytes) => {
-            let map = decode(&bytes, &Luggage::default()).ok().and_then(|value| value.try_cast::<Map>());
+            let map = decode(&bytes, &Luggage::of(descriptors)).ok().and_then(|value| value.try_cast::<Map>());
             Err(Problem::again(ctx, map.unwrap_or_default()).thrown())
         }
         // Only somebody who has stopped is told so, and that one does not come here.
@@ -136,42 +155,16 @@ fn spot(ctx: &NativeCallContext) -> Spot {
     Spot { source: ctx.call_source().unwrap_or("").to_string(), line: number(at.line()), column: number(at.position()) }
 }
 
-/// The bytes of arguments for the process at the other end of `link`, and the entries of the handles among them.
-fn pack_up(ctx: &NativeCallContext, link: &Arc<Link>, args: &[Dynamic]) -> Outcome<(Vec<u8>, Vec<u64>)> {
-    let mut packed = Packed::default();
-    let content = Dynamic::from(args.to_vec());
-    encode_into(&mut packed, &content)
-        .and_then(|()| entries_of(link, &packed.luggage))
-        .map(|entries| (packed.bytes, entries))
-        .map_err(|message| Problem::new(ctx, "SendError", format!("{}(): {message}", ctx.fn_name())).thrown())
-}
-
-fn encode_into(packed: &mut Packed, content: &Dynamic) -> Result<(), String> {
-    *packed = encode(content, "args").map_err(|refused| refused.to_string())?;
-    Ok(())
-}
-
 /// The entries of handles that go back to where they come from.
-///
-/// # Errors
-/// A sentence about one that does not come from there.
-pub fn entries_of(link: &Arc<Link>, luggage: &Luggage) -> Result<Vec<u64>, String> {
-    let entry = |carried: &Carried| match far_object(&carried.value) {
-        Some(object) if Arc::ptr_eq(object.link(), link) => Ok(object.entry()),
-        _ => Err(format!(
-            "{} is {}, which was made in this process and cannot leave it: make it in the script, and pass it on",
-            carried.path,
-            super::arguments::type_for_people(Kind::crossing(&carried.value).map_or("handle", |kind| kind.name)),
-        )),
-    };
-    luggage.handles().iter().map(entry).collect()
+pub fn entries(luggage: &Luggage) -> Vec<u64> {
+    luggage.handles().iter().filter_map(far_object).map(|object| object.entry()).collect()
 }
 
-/// The stand-ins for what was exported.
-pub fn luggage_of(link: &Arc<Link>, exported: &[Exported]) -> Luggage {
+/// The stand-ins for what was exported, and the descriptors that came with it.
+pub fn luggage_of(link: &Arc<Link>, exported: &[Exported], descriptors: Descriptors) -> Luggage {
     let stand_in = |exported: &Exported| {
         let kind = Kind::named(&exported.kind)?;
-        Some(Carried::new(kind.stand_in(link.stand_in(exported, kind.name))))
+        Some(kind.stand_in(link.stand_in(exported, kind.name)))
     };
-    Luggage::with_handles(exported.iter().filter_map(stand_in).collect())
+    Luggage::with_handles(descriptors, exported.iter().filter_map(stand_in).collect())
 }

@@ -9,8 +9,10 @@ use std::sync::{Arc, OnceLock};
 
 use rhai::{Dynamic, Engine, Module};
 
+use super::callbacks;
 use super::done::Done;
 use super::far::Far;
+use super::iterate::Place;
 use super::parcel::Parcel;
 use crate::exec;
 use crate::kernel::{Handle, Holder, ObjectCore, Waitable};
@@ -65,7 +67,12 @@ macro_rules! handles {
 
         /// Registers what stands in for each of them in another process: it is called the same.
         pub fn register_far(module: &mut Module) {
-            $(module.set_custom_type::<Far<$name>>($shown);)*
+            $(module.set_custom_type::<Far<$name>>($shown);
+            if callbacks::can_iterate($shown) {
+                module.set_iter_result(TypeId::of::<Far<$name>>(), |value| {
+                    callbacks::iterate(&value, Place::of_loop("get")).unwrap_or_else(|| Box::new(std::iter::empty()))
+                });
+            })*
         }
 
         /// What each type is called, and what stands in for it.

@@ -9,12 +9,15 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::Mutex;
 use rhai::{AST, Engine, Module, NativeCallContext, ScriptFuncDef, Shared};
 
+use super::broker::Broker;
+use super::encode::Handles;
 use super::failure::Failure;
 use super::progress::Bar;
 use super::source::Source;
 use crate::command::stream::Which;
 use crate::kernel::{Kernel, Site, Task, with_current};
 use crate::signals::Rules;
+use crate::worker::link::Link;
 
 /// Where a program's words go. Each call is one whole line, or more.
 pub trait Output: Send + Sync {
@@ -68,11 +71,24 @@ pub struct Host {
     unasked: Mutex<Vec<Weak<Failure>>>,
     /// The worst that became of a failure nobody asked about.
     status: AtomicI32,
+    /// Serves the processes that have handles of this one.
+    broker: Mutex<Option<Arc<Broker>>>,
+    /// In a worker: the way to the process that its handles come from.
+    link: OnceLock<Arc<Link>>,
 }
 
 impl Host {
     /// A host for scripts in `kernel`.
     pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
+        Self::with_engine(kernel, output, args, super::engine::assemble(false))
+    }
+
+    /// A host in a worker.
+    pub fn of_worker(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
+        Self::with_engine(kernel, output, args, super::engine::assemble(true))
+    }
+
+    fn with_engine(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>, engine: Engine) -> Arc<Host> {
         let host = Arc::new(Host {
             signals: Rules::new(&kernel),
             kernel,
@@ -86,9 +102,44 @@ impl Host {
             given: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
+            broker: Mutex::default(),
+            link: OnceLock::new(),
         });
-        host.engine.get_or_init(super::engine::assemble);
+        host.engine.get_or_init(|| engine);
         host
+    }
+
+    /// Who serves the processes that have handles of this one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn broker(self: &Arc<Self>) -> io::Result<Arc<Broker>> {
+        let mut broker = self.broker.lock();
+        match &*broker {
+            Some(broker) => Ok(broker.clone()),
+            None => Ok(broker.insert(Broker::start(self)?).clone()),
+        }
+    }
+
+    /// In a worker that was given a handle: the way to the process that it came from.
+    pub fn link(&self) -> Option<&Arc<Link>> {
+        self.link.get()
+    }
+
+    /// Says which way handles come.
+    pub fn set_link(&self, link: Arc<Link>) {
+        // The first word counts.
+        let _already_set = self.link.set(link);
+    }
+
+    /// Which handles can go from a process to the one that started it.
+    pub fn handles_back(&self) -> Handles<'_> {
+        match self.link() {
+            Some(link) => Handles::Of(link),
+            // The same program, in simulated time.
+            None if self.kernel.is_sim() => Handles::All,
+            None => Handles::None,
+        }
     }
 
     /// The program.

@@ -3,16 +3,22 @@
 //! Invariant: who holds a [`Luggage`] holds what is in it; dropped on the way, it is closed. It can be copied, since an errand
 //! may be sent again.
 //!
+//! Descriptors go with the message. Handles stay where they are: what goes is the number of an entry, and what comes out is a
+//! stand-in ([`super::far`]), or, where the object lives, the handle itself. Under simulated time it is always the handle itself.
+//!
 //! Blobs and texts that are big lie one after the other in one memory file, which is sealed before it goes: so they are written
 //! once and read once, whatever lies between, and the socket is free for others.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rhai::Dynamic;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
 use rustix::io::{Errno, pread, write};
 
+use super::parcel::make_content_over;
+use crate::kernel::Holder;
 use crate::worker::wire::{Descriptors, MOST_DESCRIPTORS};
 
 /// What is longer does not go through the socket.
@@ -22,6 +28,7 @@ const BIG: usize = 64 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct Luggage {
     descriptors: Descriptors,
+    handles: Vec<Dynamic>,
     /// The memory file that is being filled.
     hold: Option<Hold>,
 }
@@ -44,7 +51,29 @@ pub struct Packed {
 impl Luggage {
     /// What came with these descriptors.
     pub fn of(descriptors: Descriptors) -> Luggage {
-        Luggage { descriptors, hold: None }
+        Luggage::with_handles(descriptors, Vec::new())
+    }
+
+    /// What came with these descriptors and handles.
+    pub fn with_handles(descriptors: Descriptors, handles: Vec<Dynamic>) -> Luggage {
+        Luggage { descriptors, handles, hold: None }
+    }
+
+    /// The handles in it.
+    pub fn handles(&self) -> &[Dynamic] {
+        &self.handles
+    }
+
+    /// Puts a handle in, and its number. On the way it is held by the outside: who sent it may wait for what comes of it.
+    pub fn add_handle(&mut self, mut handle: Dynamic) -> u64 {
+        make_content_over(&mut handle, &Holder::Outside);
+        self.handles.push(handle);
+        self.handles.len() as u64 - 1
+    }
+
+    /// The handle of this number.
+    pub fn handle(&self, number: u64) -> Option<&Dynamic> {
+        self.handles.get(usize::try_from(number).ok()?)
     }
 
     /// The descriptors in it, for a message.

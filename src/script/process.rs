@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::broker::Broker;
 use super::done::Done;
 use super::errand::{self, Answer, Performed};
 use super::host::Host;
@@ -16,6 +17,7 @@ use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
+use crate::worker::switchboard::Line;
 use crate::worker::wire::{Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
 
@@ -88,8 +90,7 @@ impl Process {
             self.thread.give(move || simulate(&host, &fate, &name, errand));
         } else {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
-            let Packed { bytes, luggage } = errand;
-            worker.tell_with(&ToWorker::Run(ERRAND, bytes.into()), luggage.into_descriptors());
+            hand_over(&self.host, &worker, ERRAND, errand).map_err(ExecFault::NoProcess)?;
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
             self.thread.give(move || attend(&host, &fate, &name, &worker));
@@ -177,9 +178,26 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
     Ok(worker)
 }
 
+/// Sends an errand to a worker. The first that has handles with it opens the way back for them.
+///
+/// # Errors
+/// Those of the system.
+pub fn hand_over(host: &Arc<Host>, worker: &Worker, number: u64, errand: Packed) -> std::io::Result<()> {
+    let Packed { bytes, luggage } = errand;
+    let exported = if luggage.handles().is_empty() {
+        Vec::new()
+    } else {
+        let broker = host.broker()?;
+        let line = worker.line_by(broker.switchboard())?;
+        broker.export(&line, &luggage)
+    };
+    worker.tell_with(&ToWorker::Run(number, bytes.into(), exported), luggage.into_descriptors());
+    Ok(())
+}
+
 /// The talk of the current task with a worker about one errand: what the task is told to do meanwhile is passed on.
 pub struct Talk<'a> {
-    host: &'a Host,
+    host: &'a Arc<Host>,
     worker: &'a Arc<Worker>,
     errand: u64,
     interrupted: bool,
@@ -197,7 +215,7 @@ pub struct Ended {
 
 impl<'a> Talk<'a> {
     /// About the errand of this number.
-    pub fn new(host: &'a Host, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
+    pub fn new(host: &'a Arc<Host>, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
         Talk { host, worker, errand, interrupted: false }
     }
 
@@ -208,10 +226,16 @@ impl<'a> Talk<'a> {
     pub fn until_reply(&mut self) -> Result<Option<Answer>, Ended> {
         loop {
             match self.worker.hear() {
-                Ok(Heard::Reply(_, reply, descriptors)) => {
-                    return Ok(Some(Answer { reply, luggage: Luggage::of(descriptors) }));
+                Ok(Heard::Reply(number, reply, descriptors)) => {
+                    let handles = self.line().map_or_else(Vec::new, |(broker, line)| broker.lent(&line, number));
+                    return Ok(Some(Answer { reply, luggage: Luggage::with_handles(descriptors, handles) }));
                 }
                 Ok(Heard::Ended { end, left, begun }) => {
+                    if let Some((broker, line)) = self.line() {
+                        // Nobody is to find a lock in its hands, or miss what it has put into a queue.
+                        let _over = door::block_through(&mut line.over().waiting());
+                        broker.forget(&line);
+                    }
                     return Err(Ended { end, left, has_begun: begun == self.errand });
                 }
                 Err(Stop::Cancelled) => match self.host.signals().asked_with() {
@@ -225,6 +249,11 @@ impl<'a> Talk<'a> {
                 Err(_) => return Ok(None),
             }
         }
+    }
+
+    fn line(&self) -> Option<(Arc<Broker>, Arc<Line>)> {
+        // Where there is a line there is a broker.
+        Some((self.host.broker().ok()?, self.worker.line()?.clone()))
     }
 
     /// True when the worker was asked to stop because the program was.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::errand::{self, Answer, Performed};
+use super::far;
 use super::handler::Raised;
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
@@ -17,6 +18,7 @@ use crate::signals::Signal;
 use crate::sync::select::Idle;
 use crate::sync::{Order, Queue};
 use crate::worker::desk::Desk;
+use crate::worker::link::Link;
 use crate::worker::wire::{FromWorker, Letter, Reply, ToWorker};
 
 type Errands = Queue<(u64, Packed)>;
@@ -81,9 +83,20 @@ impl Office {
             ToWorker::Begin { .. } => {}
             ToWorker::Sources(sources) => sources.into_iter().for_each(|(name, text)| self.learn(name, text)),
             // It is closed only after the last.
-            ToWorker::Run(number, bytes) => {
-                let errand = Packed { bytes: bytes.into_vec(), luggage: Luggage::of(letter.descriptors) };
+            ToWorker::Run(number, bytes, exported) => {
+                let luggage = match self.host.link() {
+                    Some(link) => far::luggage_of(link, &exported, letter.descriptors),
+                    None => Luggage::of(letter.descriptors),
+                };
+                let errand = Packed { bytes: bytes.into_vec(), luggage };
                 let _open = self.errands.try_put((number, errand));
+            }
+            ToWorker::Link => {
+                let link = letter.descriptors.into_iter().next().map(|fd| Link::new(self.host.kernel(), fd));
+                // Without it the handles of the errands that come are not there, and the errands say so.
+                if let Some(Ok(link)) = link {
+                    self.host.set_link(link);
+                }
             }
             ToWorker::Cancel(number) => {
                 let mut current = self.current.lock();
@@ -153,6 +166,15 @@ impl Office {
         self.desk.say(&FromWorker::Began(number));
         let performed = errand::perform(&self.host, errand);
         current().abandon_held();
+        if let Some(link) = self.host.link() {
+            // Whoever hears of the reply can rely on all that was done before.
+            match &performed {
+                Performed::Reply(answer) if !answer.luggage.handles().is_empty() => {
+                    link.lend(number, far::entries(&answer.luggage));
+                }
+                _ => link.settle(),
+            }
+        }
         {
             let mut current = self.current.lock();
             (current.number, current.done) = (None, number);

@@ -139,7 +139,7 @@ fn acquire_far(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
     let taken = super::far::call(ctx, "acquire", vec![value.clone()]);
     if let Err(error) = taken {
         if kind_of(&error).as_deref() == Some("AbandonedLock") {
-            super::far::call(ctx, "release", vec![value])?;
+            super::far::tell(ctx, "release", vec![value])?;
         }
         return Err(error);
     }
@@ -174,7 +174,7 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         }
         // When the program is over, so is the task that has it.
         Held::Far(_, _) if ending_of(&result) => Ok(()),
-        Held::Far(value, name) => super::far::call(ctx, name, vec![value.clone()]).map(drop),
+        Held::Far(value, name) => super::far::tell(ctx, name, vec![value.clone()]),
     };
     match result {
         Err(error) if !error.is_pseudo_error() => Err(error),

@@ -20,7 +20,7 @@ use super::failure::Failure;
 use super::host::Host;
 use super::luggage::Packed;
 use super::parcel::Parcel;
-use super::process::{Talk, employ};
+use super::process::{Talk, employ, hand_over};
 use crate::kernel::{TaskId, current};
 use crate::worker::wire::{Reply, ToWorker};
 use crate::worker::workman::Worker;
@@ -115,8 +115,9 @@ impl Team {
         let host = &self.host;
         worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
         let number = self.errands.fetch_add(1, Ordering::Relaxed);
-        let Packed { bytes, luggage } = errand.clone();
-        worker.tell_with(&ToWorker::Run(number, bytes.into()), luggage.into_descriptors());
+        if let Err(error) = hand_over(host, worker, number, errand.clone()) {
+            return Came::To(self.not_started(&error));
+        }
         let mut talk = Talk::new(host, worker, number);
         let came = match talk.until_reply() {
             Ok(Some(Answer { reply: Reply::Failed(_), .. })) if talk.was_interrupted() => Came::To(self.interrupted()),

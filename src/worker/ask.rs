@@ -64,6 +64,9 @@ pub enum Ask {
     Dropped(u64),
     /// To be answered when all before it was done.
     Settle(u64),
+    /// These entries belong to the reply to an errand, which comes by the other way; to be answered. The number of the call,
+    /// and that of the errand.
+    Lend(u64, u64, Vec<u64>),
 }
 
 /// What it is told.

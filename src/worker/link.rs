@@ -19,6 +19,7 @@ use serde_bytes::ByteBuf;
 
 use super::ask::{Answer, Ask, Call, Exported, Spot, Told};
 use super::pipe::{Incoming, Outgoing};
+use super::wire::{Descriptors, Letter};
 use crate::kernel::door::block_through;
 use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
@@ -38,7 +39,7 @@ struct State {
 struct Open {
     caller: TaskId,
     waker: Option<Waker>,
-    answer: Option<Answer>,
+    answer: Option<Letter<Answer>>,
 }
 
 /// See the module.
@@ -56,6 +57,8 @@ pub struct Asking<'a> {
     pub function: &'static str,
     /// The arguments.
     pub args: Vec<u8>,
+    /// The descriptors among them.
+    pub descriptors: Descriptors,
     /// The handles among them.
     pub handles: Vec<u64>,
     /// Where it stands.
@@ -68,8 +71,16 @@ pub struct Asking<'a> {
 pub struct Answered {
     /// What became of it.
     pub answer: Answer,
+    /// The descriptors that belong to it.
+    pub descriptors: Descriptors,
     /// What the task was told, if it was.
     pub stop: Option<Stop>,
+}
+
+impl Answered {
+    fn of(letter: Letter<Answer>, stop: Option<Stop>) -> Answered {
+        Answered { answer: letter.message, descriptors: letter.descriptors, stop }
+    }
 }
 
 impl Link {
@@ -131,37 +142,46 @@ impl Link {
                 spot: asking.spot,
                 quiet_after: quiet.then_some(state.answers),
             };
-            state.say(&Ask::Call(call));
+            state.say_with(&Ask::Call(call), asking.descriptors);
         }
         let mut answering = Answering { link: self, about: asking.about.clone(), number, verb: verb_of(function) };
         match block(&mut answering, None) {
-            Ok(answer) => return answer.map(|answer| Answered { answer, stop: None }),
+            Ok(answer) => return answer.map(|letter| Answered::of(letter, None)),
             Err(Stop::Ended) => {
                 self.state.lock().open.remove(&number);
                 return Err(Stop::Ended);
             }
             Err(stop) => {
                 self.say(&Ask::Stop(number));
-                let answer = block_through(&mut answering)??;
-                Ok(Answered { answer, stop: Some(stop) })
+                let letter = block_through(&mut answering)??;
+                Ok(Answered::of(letter, Some(stop)))
             }
         }
     }
 
     /// Waits until all that was said before is done, if there is anything.
     pub fn settle(self: &Arc<Self>) {
-        if !self.unsettled.swap(false, Ordering::AcqRel) {
-            return;
+        if self.unsettled.swap(false, Ordering::AcqRel) {
+            self.ask(Ask::Settle);
         }
+    }
+
+    /// Keeps these entries on the other side for the reply to errand `errand`, whatever becomes of this process.
+    pub fn lend(self: &Arc<Self>, errand: u64, entries: Vec<u64>) {
+        self.unsettled.store(false, Ordering::Release);
+        self.ask(|number| Ask::Lend(number, errand, entries));
+    }
+
+    fn ask(self: &Arc<Self>, ask: impl FnOnce(u64) -> Ask) {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         {
             let mut state = self.state.lock();
             state.open_for(number, current().id());
-            state.say(&Ask::Settle(number));
+            state.say(&ask(number));
         }
         let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0 });
         // The end of the program ends this too, and then nobody asks.
-        let _settled = block_through(&mut Answering { link: self, about, number, verb: "settle" });
+        let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" });
     }
 
     fn say(&self, ask: &Ask) {
@@ -176,8 +196,12 @@ impl Link {
 
 impl State {
     fn say(&mut self, ask: &Ask) {
+        self.say_with(ask, Descriptors::new());
+    }
+
+    fn say_with(&mut self, ask: &Ask, descriptors: Descriptors) {
         // None of the messages can fail to be written down; what is not out yet goes out while somebody waits.
-        let _written = self.outgoing.put(ask);
+        let _written = self.outgoing.put(ask, descriptors);
         self.outgoing.flush();
     }
 
@@ -201,10 +225,10 @@ impl State {
     /// Takes in what has come.
     fn take_in(&mut self) {
         self.outgoing.flush();
-        while let Ok(Some(Told::Answer(number, answer))) = self.incoming.take() {
+        while let Ok(Some(Letter { message: Told::Answer(number, message), descriptors })) = self.incoming.take() {
             self.answers += 1;
             if let Some(open) = self.open.get_mut(&number) {
-                open.answer = Some(answer);
+                open.answer = Some(Letter { message, descriptors });
                 if let Some(waker) = open.waker.take() {
                     waker.wake();
                 }
@@ -291,7 +315,7 @@ struct Answering<'a> {
 }
 
 impl Operation for Answering<'_> {
-    type Output = Result<Answer, Stop>;
+    type Output = Result<Letter<Answer>, Stop>;
 
     fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
         let mut state = self.link.state.lock();

@@ -17,6 +17,7 @@ use rustix::event::{Timespec, epoll};
 
 use super::ask::{Ask, Told};
 use super::pipe::{Incoming, Outgoing};
+use super::wire::{Descriptors, Letter};
 use crate::kernel::fiber::Fibers;
 use crate::kernel::{
     Enders, Handle, Holder, Kernel, ObjectCore, Operation, Site, Source, Task, TaskId, Waitable, Waker,
@@ -63,7 +64,7 @@ impl Line {
     }
 
     /// What it asks next, if it has asked.
-    pub fn next(&self) -> Option<Ask> {
+    pub fn next(&self) -> Option<Letter<Ask>> {
         // Who does not speak the language is not listened to any more: that is the end of the line.
         self.traffic.lock().incoming.take().ok().flatten()
     }
@@ -171,12 +172,12 @@ impl Switchboard {
     }
 
     /// Answers on a line.
-    pub fn tell(&self, line: &Arc<Line>, told: &Told) {
+    pub fn tell(&self, line: &Arc<Line>, told: &Told, descriptors: Descriptors) {
         line.may_act();
         let mut traffic = line.traffic.lock();
         traffic.answers += 1;
         // None of the messages can fail to be written down.
-        let _written = traffic.outgoing.put(told);
+        let _written = traffic.outgoing.put(told, descriptors);
         drop(traffic);
         self.flush(line);
     }

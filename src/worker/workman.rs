@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -14,6 +14,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 
 use super::WORD;
 use super::pipe::{Incoming, Outgoing};
+use super::switchboard::{Line, Switchboard};
 use super::wire::{Descriptors, FromWorker, Letter, Reply, ToWorker};
 use crate::command::completed::End;
 use crate::command::helper;
@@ -52,6 +53,8 @@ pub struct Worker {
     leader: Arc<Leader>,
     tree: Tree,
     state: Mutex<State>,
+    /// Where its calls come in, once it was given a handle.
+    line: OnceLock<Arc<Line>>,
 }
 
 impl Worker {
@@ -74,7 +77,7 @@ impl Worker {
         };
         let core = ObjectCore::new_in(kernel, "Worker", born);
         core.set_name(name);
-        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state) });
+        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state), line: OnceLock::new() });
         worker.tell(&ToWorker::Begin { name: name.to_string(), args: args.to_vec() });
         Ok(worker)
     }
@@ -82,6 +85,27 @@ impl Worker {
     /// Its number.
     pub fn pid(&self) -> u32 {
         self.leader.pid()
+    }
+
+    /// Where its calls come in, if it can make any.
+    pub fn line(&self) -> Option<&Arc<Line>> {
+        self.line.get()
+    }
+
+    /// The same; the first time it is told that it can.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn line_by(&self, switchboard: &Switchboard) -> io::Result<Arc<Line>> {
+        if let Some(line) = self.line.get() {
+            return Ok(line.clone());
+        }
+        let name = self.core.name();
+        let (line, theirs) = switchboard.connect(name.as_deref().unwrap_or(""))?;
+        // One task talks to a worker, so nobody else has set it meanwhile.
+        let line = self.line.get_or_init(|| line).clone();
+        self.tell_with(&ToWorker::Link, vec![Arc::new(theirs)]);
+        Ok(line)
     }
 
     /// Says something to it. What its socket does not take now goes out while somebody hears it.
@@ -176,8 +200,12 @@ impl Waitable for Worker {
         &self.core
     }
 
+    /// What it does depends on who answers its calls, when it can do nothing by itself.
     fn enders(&self) -> Enders {
-        Enders::Somebody
+        match self.line.get() {
+            Some(line) => Enders::AnyOf(vec![line.clone()]),
+            None => Enders::Somebody,
+        }
     }
 
     fn state(&self) -> String {

@@ -5,7 +5,8 @@ use rhai::plugin::*;
 use rhai::{Dynamic, NativeCallContext};
 
 use crate::kernel::{Holder, Waitable};
-use crate::script::handles::{Condition, SharedList, SharedMap, Value};
+use crate::script::api::child::functions::stderr_lines;
+use crate::script::handles::{Child, Condition, SharedList, SharedMap, Value};
 use crate::script::parcel::{Parcel, detach};
 use crate::script::throw::{Outcome, call};
 use crate::script::{iterate, statements};
@@ -124,6 +125,20 @@ pub mod functions {
     #[rhai_fn(name = "__leave", return_raw, pure)]
     pub fn leave_map(ctx: NativeCallContext, map: &mut SharedMap) -> Outcome<()> {
         call(&ctx, || map.cell().end_update())
+    }
+
+    /// The next line of a command's standard error; `()` at the end.
+    #[rhai_fn(return_raw, pure)]
+    pub fn __stderr_line(ctx: NativeCallContext, child: &mut Child) -> Outcome<Dynamic> {
+        let mut lines = stderr_lines(ctx, child);
+        lines.next().unwrap_or(Ok(Dynamic::UNIT))
+    }
+
+    /// What `with` does at the end of a block that has a command.
+    #[rhai_fn(return_raw, pure)]
+    pub fn __end(ctx: NativeCallContext, child: &mut Child) -> Outcome<()> {
+        child.terminate();
+        call(&ctx, || child.wait_through().map(drop))
     }
 
     /// Passes an object on as a temporary.
