@@ -507,7 +507,17 @@ mod tests {
             let (task, target) = (current(), Arc::new(Thing(ObjectCore::new("Thing"))));
             let since = kernel.now();
             let (deadline, site) = (None, Site::NONE);
-            task.begin_wait(Wait { target, verb: "wait", site, since, deadline, idle: false, hears: 0, order: 0 });
+            task.begin_wait(Wait {
+                target,
+                verb: "wait",
+                site,
+                since,
+                deadline,
+                idle: false,
+                for_others: false,
+                hears: 0,
+                order: 0,
+            });
             assert!(matches!(search(&kernel), Outcome::Unclear));
             task.finish_wait();
             assert!(matches!(search(&kernel), Outcome::Nothing));

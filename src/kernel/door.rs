@@ -57,6 +57,11 @@ pub trait Operation {
         false
     }
 
+    /// True when it waits in place of tasks elsewhere, which are told what it would be told.
+    fn is_for_others(&self) -> bool {
+        false
+    }
+
     /// Descriptors whose readiness is a reason to poll again. Asked for after each poll that did not succeed.
     fn sources(&self) -> Vec<Source> {
         Vec::new()
@@ -122,7 +127,8 @@ fn run<O: Operation>(
         site: task.site(),
         since,
         deadline,
-        idle: op.is_idle(),
+        idle: op.is_idle() || op.is_for_others(),
+        for_others: op.is_for_others(),
         hears: if interruptible { alert::WHILE_RUNNING } else { alert::ENDED | alert::HANDLE },
         order: 0,
     };

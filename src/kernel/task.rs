@@ -54,6 +54,8 @@ pub struct Wait {
     pub deadline: Option<Duration>,
     /// True for a wait that is nobody's mistake: an idle worker, the end of the main script, a plain sleep.
     pub idle: bool,
+    /// True for a wait in place of tasks elsewhere.
+    pub for_others: bool,
     /// The bits of [`alert`] that end it.
     pub hears: u32,
     /// The how-manieth wait of the program it is.
@@ -455,7 +457,8 @@ impl Task {
 
     /// True when it waits for something that it may wait for as long as it likes, and has not been woken.
     pub(super) fn rests_idly(&self) -> bool {
-        self.wait.lock().as_ref().is_some_and(|wait| wait.idle && wait.deadline.is_none()) && self.wait_state().1
+        self.wait.lock().as_ref().is_some_and(|wait| wait.idle && !wait.for_others && wait.deadline.is_none())
+            && self.wait_state().1
     }
 
     /// How many waits it has begun, and whether it is in one that nobody has ended yet.
@@ -564,7 +567,17 @@ mod tests {
         let target = Arc::new(Thing(ObjectCore::new("Thing")));
         let since = task.kernel().now();
         let site = Site::NONE;
-        task.begin_wait(Wait { target, verb: "wait", site, since, deadline: None, idle: false, hears: 0, order: 0 });
+        task.begin_wait(Wait {
+            target,
+            verb: "wait",
+            site,
+            since,
+            deadline: None,
+            idle: false,
+            for_others: false,
+            hears: 0,
+            order: 0,
+        });
         task.waiting().map_or(0, |wait| wait.order)
     }
 

@@ -172,7 +172,6 @@ impl Desk {
             self.fibers.run_ready(kernel.now());
             self.tell();
         }
-        self.fibers.end();
     }
 
     /// Answers what is done.
@@ -255,7 +254,8 @@ impl Desk {
         let started = self.fibers.run(&task, move || {
             let body = AssertUnwindSafe(|| invoke(&host, &call, args));
             // What a panic says is told by the hook; the caller is told that there was one.
-            finished.borrow_mut().push((key, catch_unwind(body).ok()));
+            let outcome = catch_unwind(body).ok();
+            finished.borrow_mut().push((key, outcome));
         });
         if started.is_err() {
             self.finished.borrow_mut().push((key, None));
@@ -325,6 +325,14 @@ impl Desk {
         its.iter().for_each(|task| self.end(line, task));
         self.broker.drop_all(number);
         self.broker.switchboard.disconnect(line);
+    }
+}
+
+/// However it is left, nobody waits for it.
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.fibers.end();
+        self.broker.switchboard.disconnect_all();
     }
 }
 

@@ -195,13 +195,21 @@ impl Switchboard {
     }
 
     /// The process is gone, or not listened to any more.
-    pub fn disconnect(&self, line: &Line) {
+    pub fn disconnect(&self, line: &Arc<Line>) {
         // It is watched as long as it is listed.
         let _watched = epoll::delete(&self.epoll, &line.socket);
         self.lines.lock().remove(&line.number);
-        let holders = std::mem::take(&mut *line.holders.lock());
-        drop(holders);
+        // The process itself is about to end, and so is whatever waits for that.
+        line.may_act();
+        let tasks = std::mem::take(&mut line.holders.lock().tasks);
+        drop(tasks);
         line.over.set();
+    }
+
+    /// Nobody listens any more.
+    pub fn disconnect_all(&self) {
+        let lines: Vec<Arc<Line>> = self.lines.lock().values().cloned().collect();
+        lines.iter().for_each(|line| self.disconnect(line));
     }
 
     /// An operation that waits until something comes in, or one of `fibers` can go on: the numbers of the lines.

@@ -232,6 +232,10 @@ impl Operation for Hearing {
         "run"
     }
 
+    fn is_for_others(&self) -> bool {
+        true
+    }
+
     fn sources(&self) -> Vec<Source> {
         let state = self.0.state.lock();
         let ended = Source::readable(self.0.leader.pidfd());
