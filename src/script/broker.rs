@@ -30,6 +30,7 @@ use super::handles::{Kind, identity};
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
 use super::parcel::make_content_over;
+use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
 use crate::kernel::task::run_as;
@@ -129,6 +130,8 @@ type Key = (u64, u64);
 /// A call that was begun.
 struct Begun {
     task: Arc<Task>,
+    /// The permits that it takes or gives back, if that is what it does.
+    permits: Option<Change>,
     is_given_up: bool,
 }
 
@@ -145,6 +148,7 @@ struct Desk {
     /// By the numbers of line and call.
     calls: HashMap<Key, Begun>,
     finished: Finished,
+    permits: Permits,
 }
 
 impl Desk {
@@ -156,6 +160,7 @@ impl Desk {
             tasks: HashMap::new(),
             calls: HashMap::new(),
             finished: Finished::default(),
+            permits: Permits::default(),
         }
     }
 
@@ -211,6 +216,8 @@ impl Desk {
             }
             Ask::TaskOver(number) => {
                 if let Some(task) = self.tasks.remove(&(line.number(), number)) {
+                    // It may have taken a permit for others to give back.
+                    self.permits.forget(task.id());
                     self.end(line, &task);
                 }
             }
@@ -221,6 +228,7 @@ impl Desk {
                     begun.task.cancel();
                 }
             }
+            Ask::Quiet(answers) => line.is_quiet_after(answers),
             Ask::Dropped(entry) => self.broker.drop_entry(line.number(), entry),
             Ask::Settle(number) => self.settled(line, number),
             Ask::Lend(number, errand, entries) => {
@@ -240,9 +248,7 @@ impl Desk {
         let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
             return;
         };
-        self.calls.insert(key, Begun { task: task.clone(), is_given_up: false });
         let luggage = Luggage::with_handles(descriptors, self.broker.returned(line.number(), &call.handles));
-        let quiet_after = call.quiet_after;
         // In the name of the caller, which holds the handles among them.
         let args = run_as(&task, || {
             let mut args = decode(&call.args, &luggage)?;
@@ -250,6 +256,8 @@ impl Desk {
             args.try_cast::<Array>().ok_or_else(|| "they are no arguments".to_string())
         });
         drop(luggage);
+        let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
+        self.calls.insert(key, Begun { task: task.clone(), permits, is_given_up: false });
         let (host, finished) = (self.host.clone(), self.finished.clone());
         let started = self.fibers.run(&task, move || {
             let body = AssertUnwindSafe(|| invoke(&host, &call, args));
@@ -260,11 +268,6 @@ impl Desk {
         if started.is_err() {
             self.finished.borrow_mut().push((key, None));
         }
-        if let Some(answers) = quiet_after
-            && self.calls.contains_key(&key)
-        {
-            line.is_quiet_after(answers);
-        }
     }
 
     fn conclude(&mut self, key: Key, outcome: Option<Outcome<Dynamic>>) {
@@ -273,6 +276,9 @@ impl Desk {
         };
         // What was meant for this call must not hit the next.
         while begun.task.take_cancel() {}
+        if let (Some(change), Some(Ok(value))) = (begun.permits, &outcome) {
+            self.permits.note(begun.task.id(), change, value);
+        }
         let Some(line) = self.broker.switchboard.line(key.0) else {
             return;
         };
@@ -322,7 +328,10 @@ impl Desk {
         });
         // Nobody is left to be answered.
         self.calls.retain(|(of, _), _| *of != number);
-        its.iter().for_each(|task| self.end(line, task));
+        for task in &its {
+            self.end(line, task);
+            self.permits.give_back(task);
+        }
         self.broker.drop_all(number);
         self.broker.switchboard.disconnect(line);
     }

@@ -15,7 +15,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::ser::{SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
-use super::handles::{Kind, far_object};
+use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
 use crate::worker::link::Link;
@@ -56,8 +56,10 @@ pub enum Handles<'a> {
     None,
     /// All that may leave their process: the other side can ask this one.
     All,
-    /// Those that came by this link: they go back.
-    Of(&'a Arc<Link>),
+    /// Those that came by this link, if there is one: they go back.
+    Of(Option<&'a Arc<Link>>),
+    /// In simulated time, those that were not made in the process of this number.
+    NotOf(u64),
 }
 
 impl Handles<'_> {
@@ -65,7 +67,9 @@ impl Handles<'_> {
         match self {
             Handles::None => false,
             Handles::All => Kind::crossing(value).is_some(),
-            Handles::Of(link) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
+            Handles::NotOf(process) => Kind::crossing(value).is_some() && home(value) != Some(process),
+            Handles::Of(None) => false,
+            Handles::Of(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
         }
     }
 }
@@ -166,7 +170,7 @@ fn find(value: &Dynamic, path: &dyn Fn() -> String, handles: Handles) -> Result<
     }
     let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
     let whose = match handles {
-        Handles::Of(_) if Kind::crossing(value).is_some() => " that was made in this process",
+        Handles::Of(_) | Handles::NotOf(_) if Kind::crossing(value).is_some() => " that was made in this process",
         _ => "",
     };
     Err(Refused { path: path(), what: format!("{}{whose}", type_for_people(&shown)) })

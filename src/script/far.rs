@@ -12,10 +12,10 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 
 use super::callbacks;
-use super::encode::{Handles, decode, encode};
+use super::encode::{Handles, check, decode, write_array};
 use super::handles::{self, Kind, far_object};
 use super::host::mark;
-use super::luggage::{Luggage, Packed};
+use super::luggage::Luggage;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, current};
 use crate::worker::ask::{Answer, Exported, Spot};
@@ -98,8 +98,7 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     let about = about.expect("invariant: functions of stand-ins are called with one");
     mark(ctx);
     let link = about.link();
-    let Packed { bytes, luggage } = encode(&args.clone().into(), "args", Handles::Of(link))
-        .map_err(|refused| Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name())).thrown())?;
+    let (bytes, luggage) = pack_up(ctx, link, &args)?;
     let handles = entries(&luggage);
     let descriptors = luggage.into_descriptors();
     let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
@@ -147,6 +146,19 @@ fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer, descriptor
         // Only somebody who has stopped is told so, and that one does not come here.
         Answer::Stopped | Answer::Settled => Err(Ending::Over.thrown(ctx.call_position())),
     }
+}
+
+/// Arguments, for the process at the other end of `link`.
+fn pack_up(ctx: &NativeCallContext, link: &Arc<Link>, args: &[Dynamic]) -> Outcome<(Vec<u8>, Luggage)> {
+    let refused = |what: String| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
+    // The first is what the function belongs to, or a list of such.
+    for (i, arg) in args.iter().enumerate() {
+        let path = if i == 0 { "the list".to_string() } else { format!("args[{}]", i - 1) };
+        check(arg, &path, Handles::Of(Some(link))).map_err(|found| refused(found.to_string()))?;
+    }
+    let mut luggage = Luggage::default();
+    let bytes = write_array(args, &mut luggage).map_err(refused)?;
+    Ok((bytes, luggage))
 }
 
 fn spot(ctx: &NativeCallContext) -> Spot {

@@ -220,6 +220,11 @@ pub fn identity(value: &Dynamic) -> (u64, Option<String>) {
     core.map_or((0, None), |core| (core.id().0, core.name().map(|name| name.to_string())))
 }
 
+/// In simulated time, the process that the object behind a handle was made in.
+pub fn home(value: &Dynamic) -> Option<u64> {
+    cores().get(&value.type_id()).and_then(|core| core(value)).map(|core| core.home())
+}
+
 /// True when the value is a handle, of this process or another.
 pub fn is_handle(value: &Dynamic) -> bool {
     table().contains_key(&value.type_id()) || far_kinds().contains_key(&value.type_id())

@@ -134,11 +134,9 @@ impl Host {
 
     /// Which handles can go from a process to the one that started it.
     pub fn handles_back(&self) -> Handles<'_> {
-        match self.link() {
-            Some(link) => Handles::Of(link),
-            // The same program, in simulated time.
-            None if self.kernel.is_sim() => Handles::All,
-            None => Handles::None,
+        match self.kernel.is_sim() {
+            true => Handles::NotOf(with_current(|task| task.process())),
+            false => Handles::Of(self.link()),
         }
     }
 

@@ -35,6 +35,7 @@ pub mod luggage;
 pub mod mismatch;
 pub mod modules;
 pub mod parcel;
+pub mod permits;
 pub mod process;
 pub mod progress;
 pub mod reference;

@@ -45,8 +45,6 @@ pub struct Call {
     pub handles: Vec<u64>,
     /// Where it stands.
     pub spot: Spot,
-    /// When nobody in the process can do anything until some call is answered: how many answers have come so far.
-    pub quiet_after: Option<u64>,
 }
 
 /// What a process asks.
@@ -60,6 +58,8 @@ pub enum Ask {
     Call(Call),
     /// The caller does not want to wait for the answer to this call any more.
     Stop(u64),
+    /// Nobody in the process can do anything until another answer comes than those that have come so far, which are so many.
+    Quiet(u64),
     /// An entry is not used any more.
     Dropped(u64),
     /// To be answered when all before it was done.

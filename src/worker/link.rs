@@ -32,6 +32,8 @@ struct State {
     open: HashMap<u64, Open>,
     /// How many answers have come.
     answers: u64,
+    /// After how many of them it was said last that nobody can do anything.
+    quiet_after: Option<u64>,
     /// The tasks that are known on the other side.
     known: HashSet<TaskId>,
 }
@@ -96,6 +98,7 @@ impl Link {
             outgoing: Outgoing::new(socket),
             open: HashMap::new(),
             answers: 0,
+            quiet_after: None,
             known: HashSet::new(),
         };
         let link = Arc::new(Link {
@@ -106,6 +109,12 @@ impl Link {
         });
         let listed: Arc<dyn Waitable> = link.clone();
         kernel.list(&listed);
+        let (weak, program) = (Arc::downgrade(&link), Arc::downgrade(kernel));
+        kernel.detector().after_search(move || {
+            if let (Some(link), Some(kernel)) = (weak.upgrade(), program.upgrade()) {
+                link.look_for_rest(&kernel);
+            }
+        });
         Ok(link)
     }
 
@@ -131,8 +140,6 @@ impl Link {
             let mut state = self.state.lock();
             state.make_known(&me);
             state.open_for(number, me.id());
-            // An answer that is not taken in yet has been sent, and the other side knows how many that were.
-            let quiet = !me.kernel().may_act(|task| state.awaits(task));
             let call = Call {
                 number,
                 task: me.id().0,
@@ -140,7 +147,6 @@ impl Link {
                 args: ByteBuf::from(asking.args),
                 handles: asking.handles,
                 spot: asking.spot,
-                quiet_after: quiet.then_some(state.answers),
             };
             state.say_with(&Ask::Call(call), asking.descriptors);
         }
@@ -182,6 +188,18 @@ impl Link {
         let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0 });
         // The end of the program ends this too, and then nobody asks.
         let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" });
+    }
+
+    /// Says so when every task waits for an answer, so that the other side knows whom to look for in a search for deadlocks. An
+    /// answer that has not been taken in yet is one more than is said here.
+    fn look_for_rest(&self, kernel: &Kernel) {
+        let mut state = self.state.lock();
+        let is_new = state.quiet_after != Some(state.answers);
+        if is_new && !state.open.is_empty() && !kernel.may_act(|task| state.awaits(task)) {
+            state.quiet_after = Some(state.answers);
+            let answers = state.answers;
+            state.say(&Ask::Quiet(answers));
+        }
     }
 
     fn say(&self, ask: &Ask) {
