@@ -168,7 +168,7 @@ fn what_cannot_cross_is_named_with_its_place() {
          process [pool (captured by inner (captured by f))]\n\
          SendError: Process(): the object.timer is a Timer, which cannot cross to another process [the object.timer]\n\
          SendError: spawn_process(): args[0] is a Local, which cannot cross to another process [args[0]]\n\
-         SendError: the result[1] is an Event, which cannot cross to another process\n\
+         SendError: the result[1] is an Event that was made in this process, which cannot cross to another process\n\
          string\n",
     );
 }
