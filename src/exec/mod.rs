@@ -45,6 +45,8 @@ pub enum ExecFault {
     JoinsItself(String),
     /// Something that can be set only before the start.
     TooLate(String, &'static str),
+    /// Closed while it runs.
+    StillRuns(String),
     /// The system can't start a thread.
     NoThread(std::io::Error),
     /// The system can't start a process.
@@ -72,6 +74,9 @@ impl fmt::Display for ExecFault {
             ExecFault::JoinsItself(name) => write!(f, "{name} cannot join itself"),
             ExecFault::TooLate(name, what) => {
                 write!(f, "{what} of {name} can be set only before it is started")
+            }
+            ExecFault::StillRuns(name) => {
+                write!(f, "{name} still runs: join() it, or end it, before close()")
             }
             ExecFault::NoProcess(error) => {
                 write!(f, "the system cannot start another process: {error}")

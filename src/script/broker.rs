@@ -25,7 +25,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
 use serde_bytes::ByteBuf;
 
 use super::caught::caught_value;
-use super::encode::{Handles, decode, encode, encode_error};
+use super::encode::{Way, decode, encode, encode_error};
 use super::handles::{Kind, identity};
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
@@ -300,7 +300,7 @@ impl Desk {
     }
 
     fn answer_with(&self, line: &Line, value: &Dynamic) -> (Answer, Descriptors) {
-        match encode(value, "the result", Handles::All) {
+        match encode(value, "the result", Way::Down) {
             Ok(Packed { bytes, luggage }) => {
                 let exported = self.broker.export(line, &luggage);
                 (Answer::Value(ByteBuf::from(bytes), exported), luggage.into_descriptors())

@@ -12,13 +12,16 @@ use std::sync::Arc;
 use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
+use super::crossing::{self, Found, Shared};
 use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
+use crate::kernel::object::ObjectId;
 use crate::worker::link::Link;
+use crate::worker::wire::MOST_DESCRIPTORS;
 
 mod tag {
     pub const CHAR: u64 = 0;
@@ -27,7 +30,8 @@ mod tag {
     pub const FUNCTION: u64 = 3;
     pub const BIG_BLOB: u64 = 4;
     pub const BIG_TEXT: u64 = 5;
-    pub const HANDLE: u64 = 6;
+    pub const SHARED: u64 = 6;
+    pub const HANDLE: u64 = 7;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -49,38 +53,13 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Which handles can cross.
-#[derive(Clone, Copy)]
-pub enum Handles<'a> {
-    /// None: nobody on the other side knows this process's.
-    None,
-    /// All that may leave their process: the other side can ask this one.
-    All,
-    /// Those that came by this link, if there is one: they go back.
-    Of(Option<&'a Arc<Link>>),
-    /// In simulated time, those that were not made in the process of this number.
-    NotOf(u64),
-}
-
-impl Handles<'_> {
-    fn cross(self, value: &Dynamic) -> bool {
-        match self {
-            Handles::None => false,
-            Handles::All => Kind::crossing(value).is_some(),
-            Handles::NotOf(process) => Kind::crossing(value).is_some() && home(value) != Some(process),
-            Handles::Of(None) => false,
-            Handles::Of(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
-        }
-    }
-}
-
 /// A value on its way, which reports call `path`.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn encode(value: &Dynamic, path: &str, handles: Handles) -> Result<Packed, Refused> {
-    check(value, path, handles)?;
-    let mut luggage = Luggage::default();
+pub fn encode(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
+    Inspection::of(way).check(value, path)?;
+    let mut luggage = if way.has_descriptors() { Luggage::default() } else { Luggage::without_files() };
     let bytes = write(value, &mut luggage).map_err(|what| Refused { path: path.to_string(), what })?;
     Ok(Packed { bytes, luggage })
 }
@@ -125,55 +104,128 @@ pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
     Receiver { luggage }.deserialize(&mut from).map_err(|error| error.to_string())
 }
 
-/// An error's map. What cannot cross is sent as the text it is shown as.
+/// An error's map. What is more than bytes is sent as the text it is shown as.
 pub fn encode_error(mut map: Map) -> Packed {
     for field in map.values_mut() {
-        if check(field, "", Handles::None).is_err() {
+        if Inspection::of(Way::Outside).find(field, &String::new).is_err() {
             *field = field.to_string().into();
         }
     }
-    encode(&map.into(), "the error", Handles::None).unwrap_or_default()
+    encode(&map.into(), "the error", Way::Outside).unwrap_or_default()
 }
 
-/// Finds what cannot cross in a value, which reports call `path`.
-///
-/// # Errors
-/// [`Refused`].
-pub fn check(value: &Dynamic, path: &str, handles: Handles) -> Result<(), Refused> {
-    find(value, &|| path.to_string(), handles)
+/// Where a value goes.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// To a process that this one has started: descriptors, and handles, about which it can ask this one.
+    Down,
+    /// To the process that has started this one: descriptors, and the handles that came from there by this link.
+    Up(Option<&'a Arc<Link>>),
+    /// The same in simulated time, from the process of this number: handles that were not made there.
+    UpFrom(u64),
+    /// To any process of this program: descriptors only.
+    Inside,
+    /// To another program: only bytes.
+    Outside,
 }
 
-/// `path` is asked for only when there is something that cannot cross.
-fn find(value: &Dynamic, path: &dyn Fn() -> String, handles: Handles) -> Result<(), Refused> {
-    if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().enumerate().try_for_each(|(i, item)| find(item, &|| format!("{}[{i}]", path()), handles));
+impl Way<'_> {
+    fn has_descriptors(self) -> bool {
+        !matches!(self, Way::Outside)
     }
-    if let Some(fields) = value.read_lock::<Map>() {
-        return fields.iter().try_for_each(|(name, field)| find(field, &|| field_path(&path(), name), handles));
+
+    fn has_handle(self, value: &Dynamic) -> bool {
+        match self {
+            Way::Down => true,
+            Way::UpFrom(process) => home(value) != Some(process),
+            Way::Up(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
+            Way::Up(None) | Way::Inside | Way::Outside => false,
+        }
     }
-    if let Some(function) = value.read_lock::<FnPtr>() {
-        let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
-        return function.iter_curry().enumerate().try_for_each(|(i, item)| find(item, &|| captured(i), handles));
+}
+
+/// Looking for what cannot cross, in the values of one message.
+pub struct Inspection<'a> {
+    way: Way<'a>,
+    /// How many descriptors can still go with it.
+    room: usize,
+    /// What goes with it already, and cannot go twice.
+    moving: Vec<ObjectId>,
+}
+
+impl<'a> Inspection<'a> {
+    /// For a message that goes this way.
+    pub fn of(way: Way<'a>) -> Inspection<'a> {
+        // One is for what is big.
+        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new() }
     }
-    let crosses = value.is_unit()
+
+    /// Finds what cannot cross in a value, which reports call `path`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&mut self, value: &Dynamic, path: &str) -> Result<(), Refused> {
+        self.find(value, &|| path.to_string())
+    }
+
+    /// `path` is asked for only when there is something that cannot cross.
+    fn find(&mut self, value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+        if let Some(items) = value.read_lock::<Array>() {
+            let mut items = items.iter().enumerate();
+            return items.try_for_each(|(i, item)| self.find(item, &|| format!("{}[{i}]", path())));
+        }
+        if let Some(fields) = value.read_lock::<Map>() {
+            return fields.iter().try_for_each(|(name, field)| self.find(field, &|| field_path(&path(), name)));
+        }
+        if let Some(function) = value.read_lock::<FnPtr>() {
+            let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
+            return function.iter_curry().enumerate().try_for_each(|(i, item)| self.find(item, &|| captured(i)));
+        }
+        if is_bytes(value) {
+            return Ok(());
+        }
+        let is_handle = Kind::crossing(value).is_some();
+        if is_handle && self.way.has_handle(value) {
+            return Ok(());
+        }
+        let what = match crossing::inspect(value).filter(|_| self.way.has_descriptors()) {
+            None => {
+                let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
+                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_));
+                let whose = if is_handle && goes_up { " that was made in this process" } else { "" };
+                format!("{}{whose}", type_for_people(&shown))
+            }
+            Some(Err(what)) => what,
+            Some(Ok(found)) => match self.take_up(&found) {
+                Ok(()) => return Ok(()),
+                Err(what) => what.into(),
+            },
+        };
+        Err(Refused { path: path(), what })
+    }
+}
+
+impl Inspection<'_> {
+    fn take_up(&mut self, found: &Found) -> Result<(), &'static str> {
+        self.room = self.room.checked_sub(found.descriptors).ok_or("one thing too many of those with a descriptor")?;
+        if found.moves.is_some_and(|one| self.moving.contains(&one)) {
+            return Err("a Connection that is there twice");
+        }
+        self.moving.extend(found.moves);
+        Ok(())
+    }
+}
+
+fn is_bytes(value: &Dynamic) -> bool {
+    value.is_unit()
         || value.is_bool()
         || value.is_int()
         || value.is_float()
         || value.is_char()
         || value.is_string()
         || value.is_blob()
-        || value.read_lock::<Range<i64>>().is_some()
-        || value.read_lock::<RangeInclusive<i64>>().is_some()
-        || handles.cross(value);
-    if crosses {
-        return Ok(());
-    }
-    let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
-    let whose = match handles {
-        Handles::Of(_) | Handles::NotOf(_) if Kind::crossing(value).is_some() => " that was made in this process",
-        _ => "",
-    };
-    Err(Refused { path: path(), what: format!("{}{whose}", type_for_people(&shown)) })
+        || value.is::<Range<i64>>()
+        || value.is::<RangeInclusive<i64>>()
 }
 
 fn field_path(path: &str, name: &str) -> String {
@@ -232,6 +284,9 @@ impl Serialize for Sent<'_> {
         if Kind::crossing(value).is_some() {
             let number = self.luggage.borrow_mut().add_handle(value.clone());
             return tagged(to, tag::HANDLE, &number);
+        }
+        if let Some(shared) = crossing::pack(value, &mut self.luggage.borrow_mut()) {
+            return tagged(to, tag::SHARED, &shared.map_err(S::Error::custom)?);
         }
         match (value.as_int(), value.as_float(), value.as_bool(), value.as_char()) {
             (Ok(number), ..) => to.serialize_i64(number),
@@ -384,6 +439,7 @@ impl Receiver<'_> {
                 let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
                 Ok(text.into())
             }
+            tag::SHARED => entries.next_value::<Shared>()?.unpack(self.luggage).map_err(A::Error::custom),
             _ => Err(A::Error::custom("unknown kind of value")),
         }
     }
@@ -435,9 +491,9 @@ mod tests {
                         t: [\"\", \"a\u{df}\\n\"], c: 'x', b: [true, false], u: (), m: #{}, a: [], blob: blob(3, 255), \
                         r: 1..3, s: -1..=1, n: #{\"0\": 1}, g: Fn(\"f\")}";
             let value = host.engine().eval::<Dynamic>(code).unwrap();
-            let back = arrived(&encode(&value, "it", Handles::None).unwrap());
+            let back = arrived(&encode(&value, "it", Way::Inside).unwrap());
             assert_eq!(format!("{back:?}"), format!("{value:?}"));
-            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it", Handles::None).unwrap());
+            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it", Way::Inside).unwrap());
             assert!(nan.as_float().unwrap().is_nan());
         });
     }
@@ -447,7 +503,7 @@ mod tests {
         in_a_program(|host| {
             let value =
                 host.engine().eval::<Dynamic>("[#{a: [1, 'c', 1..3, Fn(\"f\")]}, blob(9, 1), \"text\", 2.5]").unwrap();
-            let good = encode(&value, "it", Handles::None).unwrap().bytes;
+            let good = encode(&value, "it", Way::Inside).unwrap().bytes;
             let mut rng = fastrand::Rng::with_seed(7);
             let mut refused = 0;
             for _ in 0..20_000 {

@@ -12,7 +12,7 @@ use serde_bytes::ByteBuf;
 
 use super::caught::birth_frame;
 use super::done::Done;
-use super::encode::{self, Handles, Refused, check, decode, encode, encode_error};
+use super::encode::{self, Inspection, Refused, Way, decode, encode, encode_error};
 use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, run_in};
@@ -68,9 +68,11 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
             .thrown()
     };
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
-    check(&call[0], "f", Handles::All).and_then(|()| check(&call[1], "the object", Handles::All)).map_err(refused)?;
+    // Looked at one by one, for the sake of the path.
+    let mut inspection = Inspection::of(Way::Down);
+    inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
     for (i, arg) in job.args.iter().enumerate() {
-        check(arg, &format!("args[{i}]"), Handles::All).map_err(refused)?;
+        inspection.check(arg, &format!("args[{i}]")).map_err(refused)?;
     }
     let mut luggage = Luggage::default();
     let failed = |what| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
@@ -80,7 +82,9 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
         column: job.function.position().position().unwrap_or(0),
         libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
-        constants: ByteBuf::from(encode::write(&constants_of(&job.function), &mut luggage).map_err(failed)?),
+        constants: ByteBuf::from(
+            encode::write(&constants_of(&job.function, &mut inspection), &mut luggage).map_err(failed)?,
+        ),
         call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
         args: ByteBuf::from(encode::write_array(&job.args, &mut luggage).map_err(failed)?),
         each,
@@ -90,12 +94,12 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
 }
 
 /// The constants that can cross; the others are not there in the process.
-fn constants_of(function: &Callable) -> Dynamic {
+fn constants_of(function: &Callable, inspection: &mut Inspection) -> Dynamic {
     let mut crossing = Map::new();
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {
-        for (name, value) in constants.iter().filter(|(_, value)| check(value, "", Handles::All).is_ok()) {
+        for (name, value) in constants.iter().filter(|(_, value)| inspection.check(value, "").is_ok()) {
             crossing.insert(name.as_str().into(), value.clone());
         }
     }
@@ -173,7 +177,7 @@ pub fn perform(host: &Arc<Host>, packed: Packed) -> Performed {
         let source = job.function.source().map(str::to_string);
         let result = if each { call_each(job) } else { job.call() };
         match result {
-            Ok(value) => match encode(&value, "the result", host.handles_back()) {
+            Ok(value) => match encode(&value, "the result", host.way_back()) {
                 Ok(packed) => Performed::Reply(Answer::of(packed, Reply::Value)),
                 Err(refused) => Performed::Reply(not_sent(refused.to_string())),
             },

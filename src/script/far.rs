@@ -12,7 +12,7 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 
 use super::callbacks;
-use super::encode::{Handles, check, decode, write_array};
+use super::encode::{Inspection, Way, decode, write_array};
 use super::handles::{self, Kind, far_object};
 use super::host::mark;
 use super::luggage::Luggage;
@@ -152,9 +152,10 @@ fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer, descriptor
 fn pack_up(ctx: &NativeCallContext, link: &Arc<Link>, args: &[Dynamic]) -> Outcome<(Vec<u8>, Luggage)> {
     let refused = |what: String| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
     // The first is what the function belongs to, or a list of such.
+    let mut inspection = Inspection::of(Way::Up(Some(link)));
     for (i, arg) in args.iter().enumerate() {
         let path = if i == 0 { "the list".to_string() } else { format!("args[{}]", i - 1) };
-        check(arg, &path, Handles::Of(Some(link))).map_err(|found| refused(found.to_string()))?;
+        inspection.check(arg, &path).map_err(|found| refused(found.to_string()))?;
     }
     let mut luggage = Luggage::default();
     let bytes = write_array(args, &mut luggage).map_err(refused)?;

@@ -139,6 +139,14 @@ handles! {
     SharedList(super::shared::List) = "SharedList",
     /// A `SharedMap`.
     SharedMap(super::shared::Table) = "SharedMap",
+    /// A `SharedMemory`.
+    SharedMemory(sync::Memory) = "SharedMemory",
+    /// A `SharedArray`.
+    SharedArray(sync::Numbers) = "SharedArray",
+    /// One end of a `Pipe`, or of what `Client` and `Listener` have made.
+    Connection(crate::worker::connection::Connection<super::luggage::Packed>) = "Connection",
+    /// A `Listener`.
+    Listener(crate::worker::listener::Listener<super::luggage::Packed>) = "Listener",
     /// A queue of any order.
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
@@ -170,8 +178,18 @@ pub struct Kind {
     object: fn(&Dynamic) -> Option<Arc<FarObject>>,
 }
 
-/// The types whose handles stay in their process: what they are for is to run something there.
-const HOME_ONLY: &[&str] = &["Timer", "ThreadPoolExecutor", "ThreadPool", "TaskGroup"];
+/// The types that have no stand-ins: what they are for is to run something in their process, or they cross in their own way
+/// (see `crossing`).
+const HOME_ONLY: &[&str] = &[
+    "Timer",
+    "ThreadPoolExecutor",
+    "ThreadPool",
+    "TaskGroup",
+    "Connection",
+    "Listener",
+    "SharedMemory",
+    "SharedArray",
+];
 
 impl Kind {
     /// The kind of a handle of this type.

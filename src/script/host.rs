@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use rhai::{AST, Engine, Module, NativeCallContext, ScriptFuncDef, Shared};
 
 use super::broker::Broker;
-use super::encode::Handles;
+use super::encode::Way;
 use super::failure::Failure;
+use super::identity::Identity;
+use super::process::Process;
 use super::progress::Bar;
 use super::source::Source;
 use crate::command::stream::Which;
@@ -67,6 +69,10 @@ pub struct Host {
     libraries: Mutex<BTreeMap<String, Shared<Module>>>,
     /// In a worker: the sources that the main process has sent, which count instead of what lies on the disk.
     given: Mutex<BTreeSet<String>>,
+    /// Who this process is, where it is not the first.
+    identity: OnceLock<Identity>,
+    /// The processes that were started here.
+    children: Mutex<Vec<Weak<Process>>>,
     /// Failures that nobody has asked about yet.
     unasked: Mutex<Vec<Weak<Failure>>>,
     /// The worst that became of a failure nobody asked about.
@@ -100,6 +106,8 @@ impl Host {
             closures: Mutex::default(),
             libraries: Mutex::default(),
             given: Mutex::default(),
+            identity: OnceLock::new(),
+            children: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
             broker: Mutex::default(),
@@ -132,11 +140,11 @@ impl Host {
         let _already_set = self.link.set(link);
     }
 
-    /// Which handles can go from a process to the one that started it.
-    pub fn handles_back(&self) -> Handles<'_> {
+    /// The way from a process to the one that started it.
+    pub fn way_back(&self) -> Way<'_> {
         match self.kernel.is_sim() {
-            true => Handles::NotOf(with_current(|task| task.process())),
-            false => Handles::Of(self.link()),
+            true => Way::UpFrom(with_current(|task| task.process())),
+            false => Way::Up(self.link()),
         }
     }
 
@@ -158,6 +166,28 @@ impl Host {
     /// The script's arguments.
     pub fn args(&self) -> &[String] {
         &self.args
+    }
+
+    /// Says who this process is, if it is not the first.
+    pub fn is(&self, identity: Identity) {
+        self.identity.get_or_init(|| identity);
+    }
+
+    /// Who this process is.
+    pub fn identity(&self) -> &Identity {
+        self.identity.get().unwrap_or(Identity::first())
+    }
+
+    /// A process was started here.
+    pub fn add_child(&self, process: &Arc<Process>) {
+        let mut children = self.children.lock();
+        children.retain(|child| child.strong_count() > 0);
+        children.push(Arc::downgrade(process));
+    }
+
+    /// The processes that were started here and that somebody still holds.
+    pub fn children(&self) -> Vec<Arc<Process>> {
+        self.children.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Prints for the script.

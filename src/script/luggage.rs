@@ -8,10 +8,13 @@
 //!
 //! Blobs and texts that are big lie one after the other in one memory file, which is sealed before it goes: so they are written
 //! once and read once, whatever lies between, and the socket is free for others.
+//!
+//! Under simulated time, where no process is another one, ends of connections travel as they are.
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use rhai::Dynamic;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
@@ -19,28 +22,38 @@ use rustix::io::{Errno, pread, write};
 
 use super::parcel::make_content_over;
 use crate::kernel::Holder;
+use crate::worker::pair::{End, Payload};
 use crate::worker::wire::{Descriptors, MOST_DESCRIPTORS};
 
 /// What is longer does not go through the socket.
 const BIG: usize = 64 << 10;
 
+/// An end, until it is taken.
+type OneEnd = Arc<Mutex<Option<End<Packed>>>>;
+
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Luggage {
     descriptors: Descriptors,
     handles: Vec<Dynamic>,
+    /// Under simulated time only.
+    ends: Vec<OneEnd>,
+    /// How many bytes lie in memory files.
+    stowed: u64,
     /// The memory file that is being filled.
     hold: Option<Hold>,
+    /// Where there can be none.
+    without_files: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Hold {
     number: u64,
     length: u64,
 }
 
 /// An encoded value with what belongs to it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Packed {
     /// The value, as `encode` writes it.
     pub bytes: Vec<u8>,
@@ -51,12 +64,17 @@ pub struct Packed {
 impl Luggage {
     /// What came with these descriptors.
     pub fn of(descriptors: Descriptors) -> Luggage {
-        Luggage::with_handles(descriptors, Vec::new())
+        Luggage { descriptors, ..Luggage::default() }
+    }
+
+    /// For a message that is only bytes.
+    pub fn without_files() -> Luggage {
+        Luggage { without_files: true, ..Luggage::default() }
     }
 
     /// What came with these descriptors and handles.
     pub fn with_handles(descriptors: Descriptors, handles: Vec<Dynamic>) -> Luggage {
-        Luggage { descriptors, handles, hold: None }
+        Luggage { descriptors, handles, ..Luggage::default() }
     }
 
     /// The handles in it.
@@ -97,10 +115,21 @@ impl Luggage {
         self.descriptors.get(usize::try_from(number).ok()?)
     }
 
+    /// Puts an end in, and its number.
+    pub fn add_end(&mut self, end: End<Packed>) -> u64 {
+        self.ends.push(Arc::new(Mutex::new(Some(end))));
+        self.ends.len() as u64 - 1
+    }
+
+    /// Takes out the end of this number; nobody takes it twice.
+    pub fn take_end(&self, number: u64) -> Option<End<Packed>> {
+        self.ends.get(usize::try_from(number).ok()?)?.lock().take()
+    }
+
     /// Puts something big into the memory file: the file's number and the place in it. `None` when it is not big, or the system
     /// has no room for it, and it has to go with the other bytes.
     pub fn stow(&mut self, bytes: &[u8]) -> Option<(u64, u64)> {
-        if bytes.len() < BIG {
+        if bytes.len() < BIG || self.without_files {
             return None;
         }
         if self.hold.is_none() {
@@ -118,6 +147,7 @@ impl Luggage {
             return None;
         }
         self.hold = Some(Hold { number, length: length + bytes.len() as u64 });
+        self.stowed += bytes.len() as u64;
         Some((number, length))
     }
 
@@ -154,6 +184,20 @@ impl Luggage {
             }
         }
         Ok(bytes)
+    }
+}
+
+impl Payload for Packed {
+    fn weight(&self) -> usize {
+        self.bytes.len().saturating_add(usize::try_from(self.luggage.stowed).unwrap_or(usize::MAX))
+    }
+
+    fn into_wire(self) -> (Vec<u8>, Descriptors) {
+        (self.bytes, self.luggage.into_descriptors())
+    }
+
+    fn from_wire(bytes: Vec<u8>, descriptors: Descriptors) -> Packed {
+        Packed { bytes, luggage: Luggage::of(descriptors) }
     }
 }
 

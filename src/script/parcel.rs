@@ -5,7 +5,7 @@
 
 use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
-use super::encode::{Handles, check};
+use super::encode::{Inspection, Way};
 use super::handles::make_over;
 use super::throw::{Outcome, Problem, throw};
 use crate::kernel::{Holder, with_current};
@@ -85,7 +85,8 @@ fn stays_in_its_process(ctx: &NativeCallContext, value: &Dynamic, holder: &Holde
     if process == core.home() {
         return Ok(());
     }
-    check(value, "args[0]", Handles::NotOf(process))
+    Inspection::of(Way::UpFrom(process))
+        .check(value, "args[0]")
         .map_err(|refused| Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name())).thrown())
 }
 

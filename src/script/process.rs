@@ -17,6 +17,7 @@ use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
+use crate::sync::Fault;
 use crate::worker::switchboard::Line;
 use crate::worker::wire::{Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
@@ -49,6 +50,7 @@ struct Fate {
     by_request: AtomicBool,
     /// In simulated time: the signal that ended it before it began.
     early: AtomicU32,
+    closed: AtomicBool,
 }
 
 /// See the module.
@@ -80,22 +82,56 @@ impl Process {
     ///
     /// # Errors
     /// [`ExecFault::AlreadyStarted`], [`ExecFault::NoProcess`], [`ExecFault::NoThread`].
-    pub fn start(&self) -> Result<(), ExecFault> {
+    pub fn start(self: &Arc<Self>) -> Result<(), ExecFault> {
         let errand = self.errand.lock().take();
         let (Some(errand), false) = (errand, self.thread.is_started()) else {
             return self.thread.start();
         };
         let (host, fate, name) = (self.host.clone(), self.fate.clone(), self.thread.task().name());
+        // While it runs it can be found, even if nobody has kept it.
+        let kept = self.clone();
         if self.host.kernel().is_sim() {
-            self.thread.give(move || simulate(&host, &fate, &name, errand));
+            self.thread.give(move || {
+                let _kept = kept;
+                simulate(&host, &fate, &name, errand)
+            });
         } else {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
             hand_over(&self.host, &worker, ERRAND, errand).map_err(ExecFault::NoProcess)?;
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
-            self.thread.give(move || attend(&host, &fate, &name, &worker));
+            self.thread.give(move || {
+                let _kept = kept;
+                attend(&host, &fate, &name, &worker)
+            });
         }
+        self.host.add_child(self);
         self.thread.start()
+    }
+
+    /// Nobody will ask about it any more.
+    ///
+    /// # Errors
+    /// [`ExecFault::StillRuns`].
+    pub fn close(&self) -> Result<(), ExecFault> {
+        if self.thread.is_alive() {
+            return Err(ExecFault::StillRuns(self.label()));
+        }
+        drop(self.errand.lock().take());
+        self.fate.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether somebody may still ask about it.
+    ///
+    /// # Errors
+    /// [`Fault::Closed`].
+    pub fn check_open(&self) -> Result<(), Fault> {
+        if self.fate.closed.load(Ordering::Acquire) { Err(Fault::Closed(self.label())) } else { Ok(()) }
+    }
+
+    fn label(&self) -> String {
+        format!("process {:?}", self.thread.task().name())
     }
 
     /// Its number, once it was started.
@@ -134,7 +170,7 @@ impl Process {
     fn end(&self, signal: u32, end: impl FnOnce(&Worker)) -> Result<(), ExecFault> {
         door::point();
         if !self.thread.is_started() {
-            return Err(ExecFault::NotStarted(format!("process {:?}", self.thread.task().name())));
+            return Err(ExecFault::NotStarted(self.label()));
         }
         if self.fate.code.get().is_some() {
             return Ok(());
@@ -173,7 +209,13 @@ impl Waitable for Process {
 /// # Errors
 /// Those of the system.
 pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
-    let worker = Worker::start(host.kernel(), &task.name(), task.born(), host.args())?;
+    let begin = ToWorker::Begin {
+        name: task.name().to_string(),
+        args: host.args().to_vec(),
+        daemon: task.is_daemon(),
+        parent: host.identity().name.clone(),
+    };
+    let worker = Worker::start(host.kernel(), task.born(), &begin)?;
     worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
     Ok(worker)
 }

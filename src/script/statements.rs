@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 
 use super::done::Done;
 use super::handler::settled;
-use super::handles::{Child, Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{Child, Condition, Connection, Executor, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
 
@@ -81,6 +81,8 @@ enum Held {
     Child(Child),
     /// What another process has, and the function that gives it back.
     Far(Dynamic, &'static str),
+    Connection(Connection),
+    Listener(Listener),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -121,6 +123,10 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Child(child)
     } else if super::handles::far_object(&value).is_some() {
         return acquire_far(ctx, value);
+    } else if let Some(connection) = value.clone().try_cast::<Connection>() {
+        Held::Connection(connection)
+    } else if let Some(listener) = value.clone().try_cast::<Listener>() {
+        Held::Listener(listener)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -166,6 +172,14 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         Held::Side(side) => call(ctx, || side.lock.release(side.side)),
         Held::Condition(condition) => call(ctx, || condition.lock().release()),
         Held::Executor(pool) => leave_pool(ctx, pool, &result),
+        Held::Connection(connection) => {
+            connection.close();
+            Ok(())
+        }
+        Held::Listener(listener) => {
+            listener.close();
+            Ok(())
+        }
         Held::Group(group) => return leave_group(ctx, group, result),
         Held::Child(child) => {
             child.terminate();

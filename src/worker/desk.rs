@@ -20,6 +20,10 @@ pub struct Papers {
     pub name: String,
     /// The script's arguments.
     pub args: Vec<String>,
+    /// The program does not wait for it.
+    pub daemon: bool,
+    /// The name of the process that started it.
+    pub parent: String,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
 }
@@ -37,9 +41,9 @@ impl Papers {
         let socket = Arc::new(socket);
         let mut incoming = Incoming::new(socket.clone());
         match incoming.take()? {
-            Some(Letter { message: ToWorker::Begin { name, args }, .. }) => {
+            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent }, .. }) => {
                 set_nonblocking(&socket, true)?;
-                Ok(Papers { name, args, socket, incoming })
+                Ok(Papers { name, args, daemon, parent, socket, incoming })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "orch starts workers itself, with a socket")),
         }

@@ -15,10 +15,17 @@
 //! that nobody asked for. The end of a worker is told by its pidfd; what it wrote before is read first. The end of the main
 //! process is told to the worker by the end of the socket.
 
+pub mod address;
 pub mod ask;
+pub mod client;
+pub mod connection;
 pub mod desk;
+pub mod handshake;
 pub mod link;
+pub mod listener;
+pub mod pair;
 pub mod pipe;
+pub mod simulated;
 pub mod switchboard;
 pub mod wire;
 pub mod workman;

@@ -86,6 +86,27 @@ impl Incoming {
         Ok(came.bytes)
     }
 
+    /// From now on a message of more bytes is an error.
+    pub fn limit(&mut self, longest: u64) {
+        self.frames.limit(longest);
+    }
+
+    /// Goes on with what has come already, elsewhere.
+    pub fn begin_with(&mut self, bytes: &[u8], descriptors: Vec<OwnedFd>) {
+        self.frames.push(bytes);
+        self.frames.push_descriptors(descriptors);
+    }
+
+    /// What has come and was not taken.
+    pub fn into_rest(self) -> (Vec<u8>, Vec<OwnedFd>) {
+        self.frames.into_rest()
+    }
+
+    /// True when the next message is here, or nothing comes any more.
+    pub fn is_ready(&self) -> bool {
+        self.ended || self.frames.has_message()
+    }
+
     /// True when nothing comes any more.
     pub fn has_ended(&self) -> bool {
         self.ended
@@ -104,12 +125,14 @@ pub struct Outgoing {
     sent: usize,
     /// What goes with which byte, and after it.
     beside: VecDeque<(usize, Descriptors)>,
+    /// Nobody reads any more.
+    broken: bool,
 }
 
 impl Outgoing {
     /// Writes to this socket.
     pub fn new(socket: Arc<OwnedFd>) -> Outgoing {
-        Outgoing { socket, bytes: Vec::new(), sent: 0, beside: VecDeque::new() }
+        Outgoing { socket, bytes: Vec::new(), sent: 0, beside: VecDeque::new(), broken: false }
     }
 
     /// Puts a message at the end of what is to go out.
@@ -135,6 +158,7 @@ impl Outgoing {
                 Err(_) => {
                     // A message that is not whole must not be followed by another.
                     let _gone = shutdown(&*self.socket, Shutdown::Both);
+                    self.broken = true;
                     break;
                 }
             }
@@ -142,6 +166,16 @@ impl Outgoing {
         (self.bytes, self.sent) = (Vec::new(), 0);
         self.beside.clear();
         true
+    }
+
+    /// True when a message could not be sent, because nobody reads any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// True when all was sent.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     /// Sends up to the next message that has descriptors, and with the first byte of one its own.

@@ -24,6 +24,10 @@ pub enum ToWorker {
         name: String,
         /// The script's arguments.
         args: Vec<String>,
+        /// The program does not wait for it.
+        daemon: bool,
+        /// The name of the process that starts it.
+        parent: String,
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
@@ -105,15 +109,40 @@ pub fn write<T: Serialize>(stream: &mut Vec<u8>, message: &T, descriptors: usize
 }
 
 /// A stream that comes in pieces. What was not taken when it is dropped is closed.
-#[derive(Default)]
 pub struct Frames {
     bytes: Vec<u8>,
     /// How many of them were taken already.
     taken: usize,
     descriptors: VecDeque<OwnedFd>,
+    longest: u64,
+}
+
+impl Default for Frames {
+    fn default() -> Frames {
+        Frames { bytes: Vec::new(), taken: 0, descriptors: VecDeque::new(), longest: LONGEST }
+    }
 }
 
 impl Frames {
+    /// From now on a message of more bytes is an error.
+    pub fn limit(&mut self, longest: u64) {
+        self.longest = longest;
+    }
+
+    /// True when a whole message has come, or something that is none.
+    pub fn has_message(&self) -> bool {
+        let rest = &self.bytes[self.taken..];
+        match rest.split_first_chunk::<PREFIX>() {
+            Some((prefix, rest)) => read_prefix(*prefix, self.longest).is_ok_and(|(length, _)| rest.len() >= length),
+            None => false,
+        }
+    }
+
+    /// What has come and was not taken.
+    pub fn into_rest(mut self) -> (Vec<u8>, Vec<OwnedFd>) {
+        (self.bytes.split_off(self.taken), self.descriptors.into())
+    }
+
     /// Adds what came.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.taken == self.bytes.len() {
@@ -140,7 +169,7 @@ impl Frames {
         let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
             return self.none_yet(MOST_DESCRIPTORS);
         };
-        let (length, count) = read_prefix(*prefix)?;
+        let (length, count) = read_prefix(*prefix, self.longest)?;
         let Some(message) = rest.get(..length) else {
             return self.none_yet(count);
         };
@@ -166,11 +195,11 @@ impl Frames {
     }
 }
 
-fn read_prefix(prefix: [u8; PREFIX]) -> io::Result<(usize, usize)> {
+fn read_prefix(prefix: [u8; PREFIX], longest: u64) -> io::Result<(usize, usize)> {
     let (length, count) = prefix.split_at(LENGTH);
     let length = u64::from_le_bytes(length.try_into().map_err(io::Error::other)?);
     let count = u32::from_le_bytes(count.try_into().map_err(io::Error::other)?);
-    if length > LONGEST {
+    if length > longest {
         return Err(invalid(format!("a message of {length} bytes")));
     }
     let count = usize::try_from(count).map_err(io::Error::other)?;
@@ -192,7 +221,12 @@ mod tests {
 
     fn messages() -> Vec<ToWorker> {
         vec![
-            ToWorker::Begin { name: "Process-1".into(), args: vec!["a".into(), String::new()] },
+            ToWorker::Begin {
+                name: "Process-1".into(),
+                args: vec!["a".into(), String::new()],
+                daemon: true,
+                parent: "p".into(),
+            },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
             ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3]), Vec::new()),
             ToWorker::Cancel(7),

@@ -58,11 +58,11 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker for a process called `name`, which is made at `born`.
+    /// Starts a worker for a process that is made at `born`, and tells it who it is.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn start(kernel: &Arc<Kernel>, name: &str, born: Site, args: &[String]) -> io::Result<Arc<Worker>> {
+    pub fn start(kernel: &Arc<Kernel>, born: Site, begin: &ToWorker) -> io::Result<Arc<Worker>> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let tree = Tree::new();
@@ -76,9 +76,11 @@ impl Worker {
             sources: BTreeSet::new(),
         };
         let core = ObjectCore::new_in(kernel, "Worker", born);
-        core.set_name(name);
+        if let ToWorker::Begin { name, .. } = begin {
+            core.set_name(name);
+        }
         let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state), line: OnceLock::new() });
-        worker.tell(&ToWorker::Begin { name: name.to_string(), args: args.to_vec() });
+        worker.tell(begin);
         Ok(worker)
     }
 

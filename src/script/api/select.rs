@@ -6,15 +6,18 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use crate::command::fault::CommandFault;
 use crate::kernel::block;
 use crate::script::api::child::judged;
+use crate::script::api::connection::unpacked;
 use crate::script::api::future::result_of;
 use crate::script::arguments::{list, seconds, type_for_people};
 use crate::script::command::Completed;
 use crate::script::far;
-use crate::script::handles::{Child, Event, Future, Lock, Process, Queue, RwSide, Semaphore, Thread};
+use crate::script::handles::{Child, Connection, Event, Future, Lock, Process, Queue, RwSide, Semaphore, Thread};
+use crate::script::luggage::Packed;
 use crate::script::parcel::Parcel;
 use crate::script::throw::{IntoThrown, Outcome, call, call_within, throw};
 use crate::sync::Fault;
 use crate::sync::select::{Arm, Mapped, Select};
+use crate::worker::connection::ConnectionFault;
 
 /// What an arm gives.
 enum Ready {
@@ -26,6 +29,8 @@ enum Ready {
     Owned(Result<(), Fault>),
     /// The result is there.
     Over,
+    /// What came through a connection.
+    Message(Result<Packed, ConnectionFault>),
     /// What became of a command.
     Command(Result<std::sync::Arc<crate::command::completed::Completed>, CommandFault>),
 }
@@ -52,6 +57,9 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
     if let Some(future) = value.clone().try_cast::<Future>() {
         return Ok(Box::new(Mapped::new(future.waiting(), |()| Ready::Over)));
     }
+    if let Some(connection) = value.clone().try_cast::<Connection>() {
+        return Ok(Box::new(Mapped::new(connection.receiving(), Ready::Message)));
+    }
     if let Some(child) = value.clone().try_cast::<Child>() {
         return Ok(Box::new(Mapped::new(child.waiting(), Ready::Command)));
     }
@@ -66,7 +74,9 @@ fn arm(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Arm<Ready>> {
     throw(
         ctx,
         "TypeError",
-        format!("select() waits for queues, events, locks, futures, threads, processes and commands, not for {shown}"),
+        format!(
+            "select() waits for queues, connections, events, locks, futures, threads, processes and commands, not for {shown}"
+        ),
     )
 }
 
@@ -86,6 +96,13 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
         Ready::Item(item) => item.map(Parcel::unpack).map_err(|fault| fault.into_thrown(ctx, None))?,
         Ready::Held => true.into(),
         Ready::Owned(taken) => taken.map(|()| true.into()).map_err(|fault| fault.into_thrown(ctx, None))?,
+        Ready::Message(message) => {
+            let message = call(ctx, || message)?;
+            match source.clone().try_cast::<Connection>() {
+                Some(connection) => unpacked(ctx, &connection, message)?,
+                None => Dynamic::UNIT,
+            }
+        }
         Ready::Over => result(ctx, &source)?,
         Ready::Command(done) => {
             let done = Completed(call(ctx, || done)?);
@@ -131,12 +148,13 @@ fn result(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Dynamic> {
 
 #[export_module]
 pub mod functions {
-    /// Waits for the first of several things that is ready: a queue (its next item is taken), an event, a lock or
+    /// Waits for the first of several things that is ready: a queue (its next item is taken), a connection (its next
+    /// message is received), an event, a lock or
     /// semaphore (held now), a future or thread (its result), a command (its end). Returns a map: `source` as it was passed, its `index`, and
     /// `value`: the item, the result, the `Completed`, or true. Of several that are ready, the first listed.
     ///
     /// # Errors
-    /// The error of a thread, future or command; `Closed` of a queue; `DeadlockError`, `Cancelled`, `Interrupted`.
+    /// The error of a thread, future or command; `Closed` of a queue or connection; `EndOfFile` of a connection; `DeadlockError`, `Cancelled`, `Interrupted`.
     ///
     /// ```rhai
     /// let q = Queue();
