@@ -1,5 +1,6 @@
 //! Running things on tasks: threads, pools of them, timers, groups.
 
+pub mod errands;
 pub mod group;
 pub mod pool;
 pub mod thread;

@@ -228,8 +228,8 @@ fn error_here(host: &Host, reply: &Reply) -> Map {
     map
 }
 
-/// A process has ended without a reply, with this exit code (negative for a signal).
-pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32) -> Done {
+/// A process has ended without a reply, with this exit code (negative for a signal), at the last of so many tries.
+pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32, tries: usize) -> Done {
     run_in(host, || {
         let me = current();
         let signal = crate::signals::Signal::numbered(-code).filter(|_| code < 0).map(|signal| signal.name);
@@ -237,10 +237,12 @@ pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32) -> Done {
             Some(name) => format!("was killed by {name}"),
             None => format!("ended with exit code {code} before it was done"),
         };
+        let again = if tries > 1 { format!("; that was try {tries} of {tries}") } else { String::new() };
         let site = me.born();
         let map = Map::from([
             ("kind".into(), "WorkerDied".into()),
-            ("message".into(), format!("{what} {how}").into()),
+            ("message".into(), format!("{what} {how}{again}").into()),
+            ("tries".into(), i64::try_from(tries).unwrap_or(i64::MAX).into()),
             ("exit_code".into(), i64::from(code).into()),
             ("signal".into(), signal.map_or(Dynamic::UNIT, Into::into)),
             ("task".into(), task.into()),

@@ -19,16 +19,17 @@ use super::tasks::{Job, conclude, forget_task};
 use super::team::Team;
 use super::throw::{Outcome, call, throw};
 use crate::exec::Pool;
-use crate::exec::pool::Plan;
-use crate::kernel::{Enders, Holder, ObjectCore, Role, Stop, Waitable, current};
+use crate::exec::errands::Errand;
+use crate::exec::pool::{Agents, Body, Plan};
+use crate::kernel::{Enders, Holder, ObjectCore, Stop, Waitable, current};
 use crate::sync::future::Completions;
 use crate::sync::{Fault, Future};
 
 /// A pool of script functions, on threads or on processes.
 pub struct JobPool {
     threads: Arc<Pool<Done>>,
-    /// The processes that the threads talk to.
-    team: Option<Arc<Team>>,
+    /// The jobs are done by processes, one for each thread.
+    on: On,
 }
 
 impl std::ops::Deref for JobPool {
@@ -77,25 +78,14 @@ pub fn submit_packed(
     let future = pool.new_future();
     let (host, core) = (host(), future.core().clone());
     let job = Job { function, this: None, args };
-    if let Some(team) = &pool.team {
-        send(ctx, pool, team, &future, job.function.name().to_string(), errand::pack(ctx, &job)?)?;
-    } else {
-        call(ctx, || pool.submit_for(future.clone(), Box::new(move || job.run(&host, &core))))?;
-    }
+    let body = match pool.on {
+        On::Processes => {
+            Body::Elsewhere(Errand { name: job.function.name().to_string(), bytes: errand::pack(ctx, &job)? })
+        }
+        On::Threads => Body::Here(Box::new(move || job.run(&host, &core))),
+    };
+    call(ctx, || pool.submit_for(future.clone(), body))?;
     Ok(future)
-}
-
-/// Hands an errand to the processes of a pool.
-fn send(
-    ctx: &NativeCallContext,
-    pool: &JobPool,
-    team: &Arc<Team>,
-    future: &JobFuture,
-    name: String,
-    bytes: Vec<u8>,
-) -> Outcome<()> {
-    let team = team.clone();
-    call(ctx, || pool.submit_for(future.clone(), Box::new(move || team.run(&bytes, &name))))
 }
 
 /// Hands a run of argument lists to the pool as one job, whose result is the array of the results.
@@ -106,8 +96,9 @@ fn submit_chunk(
     chunk: Vec<Vec<Dynamic>>,
 ) -> Outcome<JobFuture> {
     let future = pool.new_future();
-    if let Some(team) = &pool.team {
-        send(ctx, pool, team, &future, function.name().to_string(), errand::pack_each(ctx, function, chunk)?)?;
+    if pool.on.is_processes() {
+        let errand = Errand { name: function.name().to_string(), bytes: errand::pack_each(ctx, function, chunk)? };
+        call(ctx, || pool.submit_for(future.clone(), Body::Elsewhere(errand)))?;
         return Ok(future);
     }
     let (host, core, mut function) = (host(), future.core().clone(), function.clone());
@@ -119,7 +110,7 @@ fn submit_chunk(
             conclude(results.map(Dynamic::from), &core, function.source())
         })
     };
-    call(ctx, || pool.submit_for(future.clone(), Box::new(body)))?;
+    call(ctx, || pool.submit_for(future.clone(), Body::Here(Box::new(body))))?;
     Ok(future)
 }
 
@@ -396,18 +387,14 @@ pub fn make_pool(
     if !on.is_processes() {
         // A thread does not die of itself, so there is nothing to try again.
         let initializer = initializer.map(|f| initializer_job(ctx, f, initargs)).transpose()?;
-        let (role, farewell) = (Role::Service, None);
-        let plan = Plan { kind, size, name, initializer, role, farewell, jobs_per_worker, broken };
-        return Ok(Arc::new(JobPool { threads: Pool::new(plan), team: None }));
+        let plan = Plan { kind, size, name, initializer, agents: None, jobs_per_worker, broken };
+        return Ok(Arc::new(JobPool { threads: Pool::new(plan), on }));
     }
-    let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?;
-    let team = Team::new(&host(), initializer, retries);
-    let (prepares, leaves) = (team.clone(), team.clone());
-    let initializer: Option<Initializer> = Some(Arc::new(move || prepares.prepare()));
-    let (role, farewell): (_, Option<Arc<dyn Fn() + Send + Sync>>) =
-        (Role::Workman, Some(Arc::new(move || leaves.dismiss())));
-    let plan = Plan { kind, size, name, initializer, role, farewell, jobs_per_worker, broken };
-    Ok(Arc::new(JobPool { threads: Pool::new(plan), team: Some(team) }))
+    let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?.map(Into::into);
+    let team = Team { host: host(), initializer, retries };
+    let agents: Agents<Done> = Arc::new(move || team.agent());
+    let plan = Plan { kind, size, name, initializer: None, agents: Some(agents), jobs_per_worker, broken };
+    Ok(Arc::new(JobPool { threads: Pool::new(plan), on }))
 }
 
 /// What does the jobs of a pool.

@@ -205,8 +205,9 @@ impl<'a> Talk<'a> {
     /// How the worker ended, when there will be no reply.
     pub fn until_reply(&mut self) -> Result<Option<Reply>, Ended> {
         loop {
-            match self.worker.hear() {
+            match self.worker.hear(None) {
                 Ok(Heard::Reply(_, reply)) => return Ok(Some(reply)),
+                Ok(Heard::Began(_) | Heard::Back(_)) => {}
                 Ok(Heard::Ended { end, left, begun }) => {
                     return Err(Ended { end, left, has_begun: begun == self.errand });
                 }
@@ -248,7 +249,7 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
         (End::Signal(_), _) if asked => nothing(),
         (End::Code(_), Some(reply)) => errand::received(host, &reply),
         (End::Code(_), None) if left => nothing(),
-        (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code),
+        (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code, 1),
     };
     fate.code.get_or_init(|| code);
     done
@@ -264,7 +265,7 @@ fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
         Err(signal) => {
             let code = signal.cast_signed().saturating_neg();
             let asked = fate.by_request.load(Ordering::Acquire);
-            (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code) })
+            (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code, 1) })
         }
         Ok(Performed::Reply(reply)) => (code_of(&reply), errand::received(host, &reply)),
         Ok(Performed::Exit(status)) => (status, nothing()),

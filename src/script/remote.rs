@@ -28,6 +28,8 @@ struct Current {
     /// The last that was done.
     done: u64,
     cancelled: Vec<u64>,
+    /// Those that were given back.
+    given_back: Vec<u64>,
 }
 
 struct Office {
@@ -90,6 +92,7 @@ impl Office {
                     current.cancelled.push(number);
                 }
             }
+            ToWorker::TakeBack(number) => self.give_back(number),
             ToWorker::Interrupt(number) => {
                 if let Some(signal) = Signal::numbered(number) {
                     // It is one that asks to stop, which needs nothing of the system.
@@ -97,6 +100,16 @@ impl Office {
                 }
             }
             ToWorker::NoMore => self.errands.close(),
+        }
+    }
+
+    /// The main process wants an errand back.
+    fn give_back(&self, number: u64) {
+        let mut current = self.current.lock();
+        if number > current.number.unwrap_or(current.done) && !current.given_back.contains(&number) {
+            current.given_back.push(number);
+            drop(current);
+            self.desk.say(&FromWorker::Back(number));
         }
     }
 
@@ -109,6 +122,9 @@ impl Office {
     /// Does all errands; the status of the worker.
     fn work(&self, me: &Arc<Task>) -> i32 {
         loop {
+            if self.errands.is_empty() {
+                self.desk.send();
+            }
             match block(&mut Idle(self.errands.getting()), None) {
                 Ok(Ok((number, errand))) => {
                     if let Some(status) = self.run(me, number, &errand) {
@@ -124,6 +140,7 @@ impl Office {
                 Ok(Err(_)) | Err(_) => break,
             }
         }
+        self.desk.send();
         while let Some(error) = outlast_threads(&self.host) {
             self.tell(error);
         }
@@ -142,6 +159,10 @@ impl Office {
     fn run(&self, me: &Arc<Task>, number: u64, errand: &[u8]) -> Option<i32> {
         {
             let mut current = self.current.lock();
+            if let Some(at) = current.given_back.iter().position(|back| *back == number) {
+                current.given_back.swap_remove(at);
+                return None;
+            }
             current.number = Some(number);
             let told = current.cancelled.iter().filter(|cancelled| **cancelled == number).count();
             current.cancelled.retain(|cancelled| *cancelled > number);
@@ -167,7 +188,8 @@ impl Office {
                         return None;
                     }
                 }
-                self.desk.say(&FromWorker::Reply(number, reply));
+                // It goes out with what is said next, which is at once.
+                self.desk.note(&FromWorker::Reply(number, reply));
                 None
             }
             Performed::Exit(status) => Some(status),

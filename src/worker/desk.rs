@@ -76,10 +76,20 @@ impl Desk {
 
     /// Says something and waits until it is out, whatever happens but the end of the program.
     pub fn say(self: &Arc<Self>, message: &FromWorker) {
+        self.note(message);
+        self.send();
+    }
+
+    /// Says something with what is said next.
+    pub fn note(&self, message: &FromWorker) {
         // None of the messages can fail to be written down.
         let _written = self.outgoing.lock().put(message);
+    }
+
+    /// Waits until everything is out that was said.
+    pub fn send(self: &Arc<Self>) {
         // At the end of the program nobody reads it any more.
-        let _out = block_through(&mut Saying(self.clone()));
+        let _out = block_through(&mut Saying(self.clone()), None);
     }
 
     /// Says that this worker ends by itself. It does not wait: there is always room for this, unless nobody reads.

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Signal, pidfd_send_signal};
@@ -24,6 +25,10 @@ use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, W
 /// Something that a worker has said or done.
 #[derive(Debug)]
 pub enum Heard {
+    /// It begins with the errand of this number.
+    Began(u64),
+    /// It has given back the errand of this number, with which it had not begun.
+    Back(u64),
     /// It has done the errand of this number.
     Reply(u64, Reply),
     /// It has ended.
@@ -104,12 +109,12 @@ impl Worker {
         }
     }
 
-    /// Waits for the next thing it says or does.
+    /// Waits for the next thing it says or does, at most `limit`.
     ///
     /// # Errors
     /// [`Stop`].
-    pub fn hear(self: &Arc<Self>) -> Result<Heard, Stop> {
-        block(&mut Hearing(self.clone()), None)
+    pub fn hear(self: &Arc<Self>, limit: Option<Duration>) -> Result<Heard, Stop> {
+        block(&mut Hearing(self.clone()), limit)
     }
 
     /// Asks it to end, which it does as orch does: its blocks are left, its children ended.
@@ -144,7 +149,11 @@ impl Worker {
         loop {
             match state.incoming.take() {
                 Ok(Some(FromWorker::Reply(number, reply))) => return Poll::Ready(Heard::Reply(number, reply)),
-                Ok(Some(FromWorker::Began(number))) => state.begun = number,
+                Ok(Some(FromWorker::Began(number))) => {
+                    state.begun = number;
+                    return Poll::Ready(Heard::Began(number));
+                }
+                Ok(Some(FromWorker::Back(number))) => return Poll::Ready(Heard::Back(number)),
                 Ok(Some(FromWorker::Leaving)) => state.left = true,
                 Ok(None) => break,
                 // It does not speak like a worker any more.

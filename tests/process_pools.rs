@@ -1,0 +1,115 @@
+//! Pools of processes: jobs that are handed to workers ahead of their turn, chunks, streams without end, and what becomes of
+//! a job whose worker does not listen or dies.
+
+mod whole;
+
+use whole::program::Program;
+
+/// After many short jobs workers are given some ahead.
+const WARM: &str = "fn warm(pool) { pool.map(|x| x, 0..200, #{chunksize: 1}); }\n";
+
+#[track_caller]
+fn prints(script: &str, wanted: &str) {
+    Program::script(&format!("{WARM}{script}")).run().prints(wanted);
+}
+
+/// The lines that a script prints, in order of their text.
+#[track_caller]
+fn sorted(script: &str) -> Vec<String> {
+    let seen = Program::script(&format!("{WARM}{script}")).run();
+    assert_eq!((seen.status, seen.stderr.as_str()), (0, ""), "{}", seen.for_people());
+    let mut lines: Vec<String> = seen.stdout.lines().map(str::to_string).collect();
+    lines.sort();
+    lines
+}
+
+fn numbered(jobs: impl Iterator<Item = usize>) -> Vec<String> {
+    let mut lines: Vec<String> = jobs.map(|n| format!("job {n}")).collect();
+    lines.sort();
+    lines
+}
+
+/// Nothing is lost or done twice, whoever it was handed to first.
+#[test]
+fn what_waits_behind_a_long_job_is_done_once() {
+    let lines = sorted(
+        r#"
+        with Pool(2) as pool {
+            warm(pool);
+            let jobs = [];
+            for n in 0..100 {
+                jobs.push(pool.apply_async(|n| { if n % 25 == 3 { sleep(0.2) } print(`job ${n}`); n }, [n]));
+            }
+            for n in 0..100 { if jobs[n].result() != n { throw "mixed up" } }
+        }
+        "#,
+    );
+    assert_eq!(lines, numbered(0..100));
+}
+
+/// The worker has them already, and gives them back.
+#[test]
+fn what_was_handed_ahead_can_be_cancelled() {
+    let lines = sorted(
+        r#"
+        with Pool(1) as pool {
+            warm(pool);
+            let jobs = [pool.apply_async(|| { sleep(0.3); print("job 0") }, [])];
+            for n in 1..40 { jobs.push(pool.apply_async(|n| print(`job ${n}`), [n])) }
+            while !jobs[0].running() { sleep(0) }
+            for n in 1..10 {
+                if !jobs[n].cancel() || jobs[n].running() || !jobs[n].cancelled() { throw "not cancelled" }
+                try { jobs[n].result(); throw "it came to something" } catch (e) { if e.kind != "Cancelled" { throw e } }
+            }
+            if jobs[0].cancel() { throw "it runs" }
+        }
+        "#,
+    );
+    assert_eq!(lines, numbered((0..1).chain(10..40)));
+}
+
+/// It fails its own job; those it had ahead are done by the next.
+#[test]
+fn what_a_worker_that_dies_had_ahead_is_done_by_the_next() {
+    let lines = sorted(
+        r#"
+        with Pool(1) as pool {
+            warm(pool);
+            let jobs = [];
+            for n in 0..60 {
+                jobs.push(pool.apply_async(|n| {
+                    if n == 5 { kill(getpid(), "KILL"); sleep(100) }
+                    if n == 30 { exit(4) }
+                    print(`job ${n}`);
+                }, [n]));
+            }
+            for n in 0..60 {
+                try { jobs[n].result() } catch (e) { if e.kind != "WorkerDied" || (n != 5 && n != 30) { throw e } }
+            }
+        }
+        "#,
+    );
+    assert_eq!(lines, numbered((0..60).filter(|n| ![5, 30].contains(n))));
+}
+
+/// Whatever they had ahead.
+#[test]
+fn a_pool_is_terminated_while_workers_have_jobs_ahead() {
+    prints(
+        r#"
+        let pool = Pool(2);
+        warm(pool);
+        let jobs = [];
+        for n in 0..60 { jobs.push(pool.apply_async(|n| { if n == 20 || n == 23 { sleep(1000) } n }, [n])) }
+        while !jobs[20].running() || !jobs[23].running() { sleep(0.01) }
+        pool.terminate();
+        pool.join();
+        let kinds = #{};
+        for job in jobs { kinds[try_result(job)] = true }
+        print(kinds.keys().len());
+        print(try_result(jobs[20]) + try_result(jobs[59]));
+        fn try_result(job) { try { job.result() } catch (e) { return e.kind } "done" }
+        "#,
+        "2\nCancelledCancelled\n",
+    );
+}
