@@ -113,3 +113,61 @@ fn a_pool_is_terminated_while_workers_have_jobs_ahead() {
         "2\nCancelledCancelled\n",
     );
 }
+
+/// Without a size, chunks grow as long as the calls are short; what comes of it is the same.
+#[test]
+fn chunks_grow_and_change_nothing() {
+    prints(
+        r#"
+        fn counted(text) { text.len() }
+        let pairs = []; for n in 0..500 { pairs.push([n, n]) }
+        let texts = []; for n in 0..2000 { texts.push("x" + n) }
+        with Pool(2) as pool {
+            let all = pool.map(|n| [n, n * n], 0..3000);
+            for n in 0..3000 { if all[n] != [n, n * n] { throw "mixed up" } }
+            print(all.len());
+            // What is long from the beginning is one a job: nobody has two of them.
+            let pids = pool.map(|n| { sleep(0.05); getpid() }, 0..8);
+            let first = pids[0];
+            print(pids.filter(|pid| pid == first).len() < 8);
+            print(pool.starmap(|a, b| a + b, pairs).len());
+            let later = pool.map_async(counted, texts);
+            pool.close();
+            print(later.result().len());
+        }
+        with Pool(2) as pool {
+            try { pool.map(|n| if n == 1500 { throw "no" } else { n }, 0..2000) } catch (e) { print(e.value) }
+            try { pool.map(|n| if n == 1500 { exit(3) } else { n }, 0..2000) } catch (e) { print(`${e.kind} ${e.exit_code}`) }
+            try { pool.map(|n| n, [1, 2, Lock()]) } catch (e) { print(`${e.kind}`) }
+            print(pool.map(|n| n, []));
+            let broken = pool.map_async(|n| { sleep(0.01); n }, 0..2000);
+            sleep(0.1);
+            pool.terminate();
+            try { broken.result() } catch (e) { print(e.kind) }
+        }
+        "#,
+        "3000\ntrue\n500\n2000\nno\nWorkerDied 3\nSendError\n[]\nCancelled\n",
+    );
+}
+
+/// The input is read as far as results are asked for, and a little further; nothing of it is kept.
+#[test]
+fn streams_without_end_take_no_more_memory_the_longer_they_run() {
+    prints(
+        r#"
+        fn resident() { parse_int(cmd("awk", "/VmRSS/ { print $2 }", `/proc/${getpid()}/status`).read()) }
+        fn after(stream, count) { for n in 0..count { if stream.next() != n * 2 { throw "mixed up" } } resident() }
+        with Pool(2) as pool {
+            let numbers = pool.imap(|n| n * 2, 0..4611686018427387904);
+            let first = after(numbers, 2000);
+            for n in 2000..8000 { if numbers.next() != n * 2 { throw "mixed up" } }
+            let grown = resident() - first;
+            print(if grown < 3000 { "flat" } else { `${grown} kB` });
+            let seen = 0;
+            for n in pool.imap_unordered(|n| n, 0..4611686018427387904, #{chunksize: 50}) { seen += 1; if seen == 2000 { break } }
+            print(seen);
+        }
+        "#,
+        "flat\n2000\n",
+    );
+}

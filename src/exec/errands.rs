@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::Outcome;
 use super::pool::{Job, Works};
 use crate::kernel::{Stop, current};
+use crate::sync::future::Stage;
 
 /// After so long those who were handed ahead are asked back.
 const SLOW: Duration = Duration::from_millis(20);
@@ -195,7 +196,8 @@ impl<'a, R: Outcome> Line<'a, R> {
         let began = recall.is_none();
         let wanted = match recall {
             Some(recall) => job.future.lend(me, Arc::new(move || recall(number))),
-            None => job.future.begin(me),
+            // What is tried again runs already.
+            None => job.future.begin(me) || job.future.stage() == Stage::Running(me),
         };
         let Some(errand) = job.body.errand().filter(|_| wanted) else {
             return;
@@ -355,7 +357,6 @@ mod tests {
     use crate::exec::pool::{Body, Plan};
     use crate::kernel::Setup;
     use crate::kernel::explore::run_once;
-    use crate::sync::future::Stage;
 
     /// What becomes of an errand, by its name.
     #[derive(Clone, Copy, PartialEq)]

@@ -141,17 +141,31 @@ impl<R: Outcome> Pool<R> {
     /// As [`Pool::submit`].
     pub fn submit_for(&self, future: Arc<Future<R>>, body: Body<R>) -> Result<(), ExecFault> {
         let works = &self.works;
-        if works.broken.load(Ordering::Acquire) {
-            return Err(ExecFault::PoolClosed(format!("{} is broken: its initializer failed", self.core.label())));
-        }
-        let serial = works.accepted.fetch_add(1, Ordering::Relaxed);
-        match works.jobs.try_put(Job { serial, future, body, tries: 0, had_false_start: false }) {
+        self.is_whole()?;
+        match works.jobs.try_put(works.job(future, body)) {
             Ok(_) => works.staff(),
             Err(Fault::Closed(_)) => {
                 Err(ExecFault::PoolClosed(format!("{} takes no more work: it was shut down", self.core.label())))
             }
             Err(fault) => Err(fault.into()),
         }
+    }
+
+    /// Accepts a job that belongs to those it has, also when it takes no more others. To be called when one of those is over.
+    ///
+    /// # Errors
+    /// As [`Pool::submit`].
+    pub fn submit_late(&self, future: Arc<Future<R>>, body: Body<R>) -> Result<(), ExecFault> {
+        self.is_whole()?;
+        self.works.put_back(self.works.job(future, body));
+        Ok(())
+    }
+
+    fn is_whole(&self) -> Result<(), ExecFault> {
+        if self.works.broken.load(Ordering::Acquire) {
+            return Err(ExecFault::PoolClosed(format!("{} is broken: its initializer failed", self.core.label())));
+        }
+        Ok(())
     }
 
     /// Takes no more jobs; those it has are still run.
@@ -232,6 +246,11 @@ impl<R: Outcome> Works<R> {
             Some(workers) => Enders::Tasks(workers.iter().map(|w| w.task().id()).collect()),
             None => Enders::Somebody,
         }
+    }
+
+    fn job(&self, future: Arc<Future<R>>, body: Body<R>) -> Job<R> {
+        let serial = self.accepted.fetch_add(1, Ordering::Relaxed);
+        Job { serial, future, body, tries: 0, had_false_start: false }
     }
 
     /// One more worker if there is more to do than idle workers.

@@ -56,6 +56,15 @@ pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dy
     pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
 }
 
+/// Finds what cannot be sent in calls that are packed later.
+///
+/// # Errors
+/// `SendError`, as of [`pack_each`].
+pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dynamic>]) -> Outcome<()> {
+    let args = calls.iter().cloned().map(Dynamic::from).collect();
+    pack(ctx, &Job { function: function.clone(), this: None, args }).map(drop)
+}
+
 fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
