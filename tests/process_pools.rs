@@ -3,7 +3,11 @@
 
 mod whole;
 
-use whole::program::Program;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use whole::program::{Program, finish};
 
 /// After many short jobs workers are given some ahead.
 const WARM: &str = "fn warm(pool) { pool.map(|x| x, 0..200, #{chunksize: 1}); }\n";
@@ -170,4 +174,166 @@ fn streams_without_end_take_no_more_memory_the_longer_they_run() {
         "#,
         "flat\n2000\n",
     );
+}
+
+/// Each of these jobs goes on when it is told to stop; only the end of its process helps.
+const DEAF: [(&str, &str); 2] = [
+    ("takes no notice", "loop { try { sleep(1000) } catch { } }"),
+    ("has stopped itself", "kill(getpid(), \"STOP\"); sleep(1000)"),
+];
+
+#[test]
+fn a_job_that_does_not_stop_is_killed_and_its_worker_replaced() {
+    let jobs = DEAF.map(|(_, body)| format!("pool.apply_async(|| {{ {body} }}, [])")).join(", ");
+    prints(
+        &format!(
+            r#"
+            with Pool(2) as pool {{
+                let jobs = [{jobs}];
+                while !jobs[0].running() || !jobs[1].running() {{ sleep(0.01) }}
+                sleep(0.2);
+                for job in jobs {{ try {{ job.result(0.01) }} catch (e) {{ print(e.kind) }} print(job.stop()) }}
+                for job in jobs {{ try {{ job.result() }} catch (e) {{ print(`${{e.kind}}: ${{e.message}}`) }} }}
+                print(pool.map(|n| n, [1, 2, 3]));
+            }}
+            "#
+        ),
+        &("TimeoutError\ntrue\n".repeat(2)
+            + &"Cancelled: this job was cancelled: its process did not stop when it was asked to, and was killed\n"
+                .repeat(2)
+            + "[1, 2, 3]\n"),
+    );
+}
+
+#[test]
+fn a_pool_of_workers_that_do_not_listen_is_terminated() {
+    let jobs = DEAF.map(|(_, body)| format!("pool.apply_async(|| {{ {body} }}, [])")).join(", ");
+    prints(
+        &format!(
+            r#"
+            let pool = Pool(2);
+            let jobs = [{jobs}];
+            while !jobs[0].running() || !jobs[1].running() {{ sleep(0.01) }}
+            sleep(0.2);
+            pool.terminate();
+            pool.join();
+            for job in jobs {{ try {{ job.result() }} catch (e) {{ print(e.kind) }} }}
+            "#
+        ),
+        "Cancelled\nCancelled\n",
+    );
+}
+
+#[test]
+fn a_job_that_keeps_ending_its_workers_is_given_up() {
+    let script = r#"
+        fn deadly() { print("try"); exit(4) }
+        with Pool(2, #{retries: 2}) as pool {
+            let others = pool.map_async(|n| { sleep(0.01); n }, 0..10, #{chunksize: 1});
+            try { pool.apply(deadly, []) } catch (e) { print(e.message); print([e.kind, e.tries, e.exit_code]) }
+            print(others.result());
+        }
+    "#;
+    let wanted = "try\ntry\ntry\nthe worker of Pool_0 that ran deadly ended with exit code 4 before it was done; \
+                  given up after 3 tries, each of which ended its process\n[\"WorkerDied\", 3, 4]\n\
+                  [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n";
+    for seen in [Program::script(script).run(), Program::sim(script).run()] {
+        // Which of the two has it is not said.
+        let stdout = seen.stdout.replace("Pool_1", "Pool_0");
+        assert_eq!((seen.status, stdout.as_str(), seen.stderr.as_str()), (0, wanted, ""));
+    }
+}
+
+/// A control group whose processes may have so many bytes together; gone when it is dropped.
+struct Narrow(PathBuf);
+
+impl Narrow {
+    fn of(bytes: u64) -> Option<Narrow> {
+        let name = format!("orch-test-{}", std::process::id());
+        [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")].iter().find_map(
+            |(top, limit)| {
+                let folder = Path::new(top).join(&name);
+                fs::create_dir(&folder).ok()?;
+                let narrow = Narrow(folder);
+                fs::write(narrow.0.join(limit), bytes.to_string()).ok()?;
+                // Else there may be room elsewhere.
+                drop(fs::write(narrow.0.join("memory.memsw.limit_in_bytes"), bytes.to_string()));
+                Some(narrow)
+            },
+        )
+    }
+}
+
+impl Drop for Narrow {
+    fn drop(&mut self) {
+        drop(fs::remove_dir(&self.0));
+    }
+}
+
+#[test]
+fn a_worker_that_the_system_ends_for_want_of_memory_is_said_to_be_such() {
+    let Some(narrow) = Narrow::of(200 << 20) else {
+        println!("not tried: no control group can be made here");
+        return;
+    };
+    let program = Program::script(
+        r#"
+        with Pool(1) as pool {
+            try { pool.apply(|| { let all = []; loop { all.push(blob(1000000, 1)) } }, []) } catch (e) { print(e.message); print(e.signal) }
+            try { pool.apply(|| { kill(getpid(), "KILL"); sleep(100) }, []) } catch (e) { print(e.message) }
+            print(pool.apply(|| "it goes on", []));
+        }
+        "#,
+    );
+    let mut shell = Command::new("sh");
+    let groups = narrow.0.join("cgroup.procs");
+    shell.args(["-c", "echo $$ > \"$1\" && exec \"$0\" run script.rhai", env!("CARGO_BIN_EXE_orch")]).arg(groups);
+    shell.current_dir(program.own_folder()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let seen = finish(shell.spawn().unwrap(), "run script.rhai, in 200 MB".into());
+    seen.prints(
+        "the worker of Pool_0 that ran closure was killed by KILL, perhaps for want of memory: the system has ended a process \
+         for that\nKILL\nthe worker of Pool_0 that ran closure was killed by KILL\nit goes on\n",
+    );
+}
+
+/// What holds a handle stays where it is, and whoever wants it elsewhere hears why it is not there.
+#[test]
+fn a_constant_that_cannot_cross_is_missed_by_name() {
+    let script = r#"
+        const LOCK = Lock();
+        const LIMIT = 5;
+        const MIXED = [1, Thread(|| 1)];
+        fn limit() { global::LIMIT }
+        fn lock() { global::LOCK.acquire(); }
+        fn mixed() { global::MIXED.len() }
+        print(spawn_process(limit).join());
+        with Pool(1) as pool {
+            for f in [lock, mixed] {
+                try { pool.apply(f, []) } catch (e) { print(`${e.kind}: ${e.message}`) }
+            }
+        }
+        print(global::MIXED.len());
+    "#;
+    let wanted = "5\nSendError: the constant global::LOCK is not in this process: it is or holds a Lock, which cannot cross\n\
+                  SendError: the constant global::MIXED is not in this process: it is or holds a Thread, which cannot cross\n2\n";
+    Program::script(script).run().prints(wanted);
+    Program::sim(script).run().prints(wanted);
+}
+
+/// A thread of a process that calls `exit` ends its process, and no more.
+#[test]
+fn exit_in_a_thread_of_a_process_ends_that_process() {
+    let script = r#"
+        fn ends() { spawn_thread(|| exit(7)); sleep(1000); print("never") }
+        let p = spawn_process(ends);
+        print(p.join());
+        print(p.exit_code);
+        with Pool(1) as pool {
+            try { pool.apply(ends, []) } catch (e) { print(`${e.kind} ${e.exit_code}`) }
+            print(pool.apply(|| "goes on", []));
+        }
+    "#;
+    let wanted = "\n7\nWorkerDied 7\ngoes on\n";
+    Program::script(script).run().prints(wanted);
+    Program::sim(script).run().prints(wanted);
 }

@@ -20,6 +20,7 @@ use super::parcel::Parcel;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
 use crate::kernel::{Holder, current};
+use crate::worker::memory;
 use crate::worker::wire::Reply;
 
 /// See the module.
@@ -33,6 +34,8 @@ struct Form {
     /// Modules by the names under which they were imported.
     imports: Vec<(String, String)>,
     constants: ByteBuf,
+    /// Constants that cannot cross, with what they hold.
+    absent: Vec<(String, String)>,
     /// The function, `this` or nothing, and the arguments.
     job: ByteBuf,
     /// The arguments are lists of arguments, for one call each; the result is the array of the results.
@@ -85,30 +88,35 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>
         encode(&part, path).map_err(refused)?;
         content.push(part);
     }
+    let (constants, absent) = constants_of(&job.function);
     let form = Form {
         source: job.function.source().map(str::to_string),
         line: job.function.position().line().unwrap_or(0),
         column: job.function.position().position().unwrap_or(0),
         libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
-        constants: ByteBuf::from(constants_of(&job.function)),
+        constants: ByteBuf::from(constants),
+        absent,
         job: ByteBuf::from(encode(&content.into(), "the call").map_err(refused)?),
         each,
     };
     rmp_serde::to_vec(&form).map_err(|error| Problem::new(ctx, "SendError", error.to_string()).thrown())
 }
 
-/// The constants that can cross; the others are not there in the process.
-fn constants_of(function: &Callable) -> Vec<u8> {
-    let mut crossing = Map::new();
+/// The constants that can cross, and the others with what they hold.
+fn constants_of(function: &Callable) -> (Vec<u8>, Vec<(String, String)>) {
+    let (mut crossing, mut absent) = (Map::new(), Vec::new());
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {
-        for (name, value) in constants.iter().filter(|(_, value)| encode(value, "").is_ok()) {
-            crossing.insert(name.as_str().into(), value.clone());
+        for (name, value) in constants.iter() {
+            match encode(value, "") {
+                Ok(_) => _ = crossing.insert(name.as_str().into(), value.clone()),
+                Err(refused) => absent.push((name.to_string(), refused.what)),
+            }
         }
     }
-    encode_error(crossing)
+    (encode_error(crossing), absent)
 }
 
 fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
@@ -122,6 +130,9 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
     for (name, path) in form.imports {
         let module = engine.module_resolver().resolve(engine, None, &path, Position::NONE);
         global.push_import(name, module.map_err(|error| error.to_string())?);
+    }
+    for (name, what) in form.absent {
+        host.is_absent(name, what);
     }
     let constants = decode(&form.constants)?.try_cast::<Map>().unwrap_or_default();
     if !constants.is_empty() {
@@ -243,10 +254,17 @@ pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32, tries: usize) -
         let me = current();
         let signal = crate::signals::Signal::numbered(-code).filter(|_| code < 0).map(|signal| signal.name);
         let how = match signal {
+            Some("KILL") if !host.kernel().is_sim() && memory::has_run_out() => {
+                "was killed by KILL, perhaps for want of memory: the system has ended a process for that".into()
+            }
             Some(name) => format!("was killed by {name}"),
             None => format!("ended with exit code {code} before it was done"),
         };
-        let again = if tries > 1 { format!("; that was try {tries} of {tries}") } else { String::new() };
+        let again = if tries > 1 {
+            format!("; given up after {tries} tries, each of which ended its process")
+        } else {
+            String::new()
+        };
         let site = me.born();
         let map = Map::from([
             ("kind".into(), "WorkerDied".into()),

@@ -64,6 +64,8 @@ pub struct Host {
     libraries: Mutex<BTreeMap<String, Shared<Module>>>,
     /// In a worker: the sources that the main process has sent, which count instead of what lies on the disk.
     given: Mutex<BTreeSet<String>>,
+    /// Constants that did not cross to a process, with what they hold.
+    absent: Mutex<BTreeMap<String, String>>,
     /// Failures that nobody has asked about yet.
     unasked: Mutex<Vec<Weak<Failure>>>,
     /// The worst that became of a failure nobody asked about.
@@ -71,6 +73,16 @@ pub struct Host {
 }
 
 impl Host {
+    /// This constant of the main process did not cross, since it holds this.
+    pub fn is_absent(&self, constant: String, what: String) {
+        self.absent.lock().insert(constant, what);
+    }
+
+    /// What a constant holds that did not cross, by its name as Rhai says it.
+    pub fn why_absent(&self, name: &str) -> Option<String> {
+        self.absent.lock().get(name.strip_prefix("global::")?).cloned()
+    }
+
     /// A host for scripts in `kernel`.
     pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
         let host = Arc::new(Host {
@@ -84,6 +96,7 @@ impl Host {
             closures: Mutex::default(),
             libraries: Mutex::default(),
             given: Mutex::default(),
+            absent: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
         });

@@ -32,9 +32,13 @@ pub fn simulated_pid(process: u64) -> i64 {
 
 /// The task that is the simulated process of this number now, or stands for it.
 pub fn simulated(kernel: &Kernel, pid: i64) -> Option<Arc<Task>> {
-    let number =
-        u64::try_from(pid).ok()?.checked_sub(FIRST_SIMULATED).filter(|number| *number > 0 && kernel.is_sim())?;
-    kernel.tasks().into_iter().find(|task| task.stands_for() == number)
+    numbered(kernel, u64::try_from(pid).ok()?.checked_sub(FIRST_SIMULATED)?)
+}
+
+/// The same by its place among the simulated processes; the program itself, 0, is none.
+pub fn numbered(kernel: &Kernel, number: u64) -> Option<Arc<Task>> {
+    let is_simulated = number > 0 && kernel.is_sim();
+    kernel.tasks().into_iter().find(|task| is_simulated && task.stands_for() == number)
 }
 
 /// What is known of a process while it runs, and after.
@@ -140,7 +144,7 @@ impl Process {
         match self.fate.worker.get() {
             Some(worker) => end(worker),
             // One that is not on its way yet gets to hear of it before it does anything.
-            None if self.thread.task().kill_process(signal) => {}
+            None if self.thread.task().end_process(signal.cast_signed().saturating_neg()) => {}
             None => _ = self.fate.early.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire),
         }
         Ok(())
@@ -259,11 +263,12 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
 fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
     let performed = match fate.early.load(Ordering::Acquire) {
         0 => current().as_process(|| errand::perform(host, bytes)),
-        signal => Err(signal),
+        signal => Err(signal.cast_signed().saturating_neg()),
     };
     let (code, done) = match performed {
-        Err(signal) => {
-            let code = signal.cast_signed().saturating_neg();
+        // One of its threads called `exit`.
+        Err(status @ 0..) => (status, nothing()),
+        Err(code) => {
             let asked = fate.by_request.load(Ordering::Acquire);
             (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code, 1) })
         }

@@ -221,9 +221,8 @@ impl Player {
         let host = &self.team.host;
         match current().as_process(|| errand::perform(host, bytes)) {
             Ok(Performed::Reply(reply)) => Ok(errand::received(host, &reply)),
-            Ok(Performed::Exit(status)) => Err(status),
+            Ok(Performed::Exit(code)) | Err(code) => Err(code),
             Ok(Performed::Over) => Ok(Done::Over),
-            Err(signal) => Err(signal.cast_signed().saturating_neg()),
         }
     }
 }

@@ -16,6 +16,7 @@
 //! process is told to the worker by the end of the socket.
 
 pub mod desk;
+pub mod memory;
 pub mod pipe;
 pub mod wire;
 pub mod workman;

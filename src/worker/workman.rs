@@ -13,9 +13,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::WORD;
 use super::pipe::{Incoming, Outgoing};
 use super::wire::{FromWorker, Reply, ToWorker};
+use super::{WORD, memory};
 use crate::command::completed::End;
 use crate::command::helper;
 use crate::command::leader::Leader;
@@ -67,6 +67,7 @@ impl Worker {
     pub fn start(kernel: &Arc<Kernel>, name: &str, born: Site, args: &[String]) -> io::Result<Arc<Worker>> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        memory::watch();
         let tree = Tree::new();
         let leader = helper::start(WORD, theirs.into(), &tree)?;
         let socket: Arc<OwnedFd> = Arc::new(ours.into());
