@@ -88,15 +88,15 @@ pub fn block<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Out
     run(&task, op, limit, true)
 }
 
-/// As [`block`] without a limit, but only the end of the program or a deadlock ends it: for what must be done whatever
-/// happens, as a condition that takes its lock back.
+/// As [`block`], but only the end of the program or a deadlock ends it: for what must be done whatever happens, as a
+/// condition that takes its lock back.
 ///
 /// # Errors
-/// [`Stop::Ended`] and [`Stop::Deadlock`] only.
-pub fn block_through<O: Operation>(op: &mut O) -> Result<O::Output, Stop> {
+/// [`Stop::Ended`] and [`Stop::Deadlock`] only, and [`Stop::TimedOut`] with a limit.
+pub fn block_through<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Output, Stop> {
     let task = current();
     task.forget_wakes();
-    run(&task, op, None, false)
+    run(&task, op, limit, false)
 }
 
 fn run<O: Operation>(

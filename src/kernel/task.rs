@@ -117,8 +117,8 @@ pub struct Task {
     stands_for: u64,
     /// Under simulated time: it is that process now.
     inside: AtomicBool,
-    /// The signal that ended that process; 0 when none has.
-    killed: AtomicU32,
+    /// The exit code of that process, once somebody else has ended it: negative for a signal.
+    ended_with: Mutex<Option<i32>>,
     born: Site,
     name: Mutex<Arc<str>>,
     daemon: AtomicBool,
@@ -150,7 +150,7 @@ impl Task {
             process,
             stands_for,
             inside: AtomicBool::new(false),
-            killed: AtomicU32::new(0),
+            ended_with: Mutex::new(None),
             born,
             name: Mutex::new(name),
             daemon: AtomicBool::new(daemon),
@@ -203,9 +203,9 @@ impl Task {
         self.stands_for
     }
 
-    /// Runs `body`, in this task, as what the process does that it stands for. `Err`: the signal that ended the process; the
-    /// task itself goes on.
-    pub fn as_process<R>(&self, body: impl FnOnce() -> R) -> Result<R, u32> {
+    /// Runs `body`, in this task, as what the process does that it stands for. `Err`: the exit code with which somebody else
+    /// ended the process; the task itself goes on.
+    pub fn as_process<R>(&self, body: impl FnOnce() -> R) -> Result<R, i32> {
         struct Leave<'a>(&'a AtomicBool);
         impl Drop for Leave<'_> {
             fn drop(&mut self) {
@@ -216,22 +216,26 @@ impl Task {
         let leave = Leave(&self.inside);
         let result = body();
         drop(leave);
-        match self.killed.swap(0, Ordering::AcqRel) {
-            0 => Ok(result),
-            signal => {
+        match self.ended_with.lock().take() {
+            None => Ok(result),
+            Some(code) => {
                 self.clear_alert(alert::ENDED);
-                Err(signal)
+                Err(code)
             }
         }
     }
 
     /// Ends the simulated process that this task is, and the threads that it started, at their next operation; the first
-    /// signal counts. False when it is none now.
-    pub fn kill_process(self: &Arc<Self>, signal: u32) -> bool {
+    /// exit code counts, negative for a signal. False when it is none now.
+    pub fn end_process(self: &Arc<Self>, code: i32) -> bool {
         if !self.inside.load(Ordering::Relaxed) {
             return false;
         }
-        if self.killed.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        let is_first = {
+            let mut ended_with = self.ended_with.lock();
+            ended_with.is_none() && ended_with.replace(code).is_none()
+        };
+        if is_first {
             let mut its = self.kernel.tasks();
             its.retain(|task| task.process() == self.stands_for);
             self.kernel.end(&its);

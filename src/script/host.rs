@@ -73,6 +73,8 @@ pub struct Host {
     identity: OnceLock<Identity>,
     /// The processes that were started here.
     children: Mutex<Vec<Weak<Process>>>,
+    /// Constants that did not cross to a process, with what they hold.
+    absent: Mutex<BTreeMap<String, String>>,
     /// Failures that nobody has asked about yet.
     unasked: Mutex<Vec<Weak<Failure>>>,
     /// The worst that became of a failure nobody asked about.
@@ -84,6 +86,16 @@ pub struct Host {
 }
 
 impl Host {
+    /// This constant of the main process did not cross, since it holds this.
+    pub fn is_absent(&self, constant: String, what: String) {
+        self.absent.lock().insert(constant, what);
+    }
+
+    /// What a constant holds that did not cross, by its name as Rhai says it.
+    pub fn why_absent(&self, name: &str) -> Option<String> {
+        self.absent.lock().get(name.strip_prefix("global::")?).cloned()
+    }
+
     /// A host for scripts in `kernel`.
     pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
         Self::with_engine(kernel, output, args, super::engine::assemble(false))
@@ -108,6 +120,7 @@ impl Host {
             given: Mutex::default(),
             identity: OnceLock::new(),
             children: Mutex::default(),
+            absent: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
             broker: Mutex::default(),

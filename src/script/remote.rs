@@ -30,6 +30,8 @@ struct Current {
     /// The last that was done.
     done: u64,
     cancelled: Vec<u64>,
+    /// Those that were given back.
+    given_back: Vec<u64>,
 }
 
 struct Office {
@@ -106,6 +108,7 @@ impl Office {
                     current.cancelled.push(number);
                 }
             }
+            ToWorker::TakeBack(number) => self.give_back(number),
             ToWorker::Interrupt(number) => {
                 if let Some(signal) = Signal::numbered(number) {
                     // It is one that asks to stop, which needs nothing of the system.
@@ -113,6 +116,16 @@ impl Office {
                 }
             }
             ToWorker::NoMore => self.errands.close(),
+        }
+    }
+
+    /// The main process wants an errand back.
+    fn give_back(&self, number: u64) {
+        let mut current = self.current.lock();
+        if number > current.number.unwrap_or(current.done) && !current.given_back.contains(&number) {
+            current.given_back.push(number);
+            drop(current);
+            self.desk.say(&FromWorker::Back(number));
         }
     }
 
@@ -125,6 +138,9 @@ impl Office {
     /// Does all errands; the status of the worker.
     fn work(&self, me: &Arc<Task>) -> i32 {
         loop {
+            if self.errands.is_empty() {
+                self.desk.send();
+            }
             match block(&mut Idle(self.errands.getting()), None) {
                 Ok(Ok((number, errand))) => {
                     if let Some(status) = self.run(me, number, errand) {
@@ -140,6 +156,7 @@ impl Office {
                 Ok(Err(_)) | Err(_) => break,
             }
         }
+        self.desk.send();
         while let Some(error) = outlast_threads(&self.host) {
             self.tell(error);
         }
@@ -158,6 +175,10 @@ impl Office {
     fn run(&self, me: &Arc<Task>, number: u64, errand: Packed) -> Option<i32> {
         {
             let mut current = self.current.lock();
+            if let Some(at) = current.given_back.iter().position(|back| *back == number) {
+                current.given_back.swap_remove(at);
+                return None;
+            }
             current.number = Some(number);
             let told = current.cancelled.iter().filter(|cancelled| **cancelled == number).count();
             current.cancelled.retain(|cancelled| *cancelled > number);
@@ -193,7 +214,8 @@ impl Office {
                     }
                 }
                 let Answer { reply, luggage } = answer;
-                self.desk.say_with(&FromWorker::Reply(number, reply), luggage.into_descriptors());
+                // It goes out with what is said next, which is at once.
+                self.desk.note(&FromWorker::Reply(number, reply), luggage.into_descriptors());
                 None
             }
             Performed::Exit(status) => Some(status),

@@ -156,7 +156,7 @@ impl Lock {
     pub(super) fn take_back(self: &Arc<Self>, depth: u32) -> Result<(), Fault> {
         let taken = match with_current(|task| self.take_free(task)) {
             true => self.taken(),
-            false => door::block_through(&mut Acquire::new(self))?,
+            false => door::block_through(&mut Acquire::new(self), None)?,
         };
         self.depth.store(depth, Ordering::Relaxed);
         taken

@@ -159,7 +159,7 @@ impl Link {
             }
             Err(stop) => {
                 self.say(&Ask::Stop(number));
-                let letter = block_through(&mut answering)??;
+                let letter = block_through(&mut answering, None)??;
                 Ok(Answered::of(letter, Some(stop)))
             }
         }
@@ -187,7 +187,7 @@ impl Link {
         }
         let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0 });
         // The end of the program ends this too, and then nobody asks.
-        let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" });
+        let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
     }
 
     /// Says so when every task waits for an answer, so that the other side knows whom to look for in a search for deadlocks. An

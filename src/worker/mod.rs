@@ -23,6 +23,7 @@ pub mod desk;
 pub mod handshake;
 pub mod link;
 pub mod listener;
+pub mod memory;
 pub mod pair;
 pub mod pipe;
 pub mod simulated;

@@ -37,6 +37,8 @@ pub enum ToWorker {
     Link,
     /// The errand of this number is to stop at its current or next blocking call.
     Cancel(u64),
+    /// The errand of this number is wanted back, unless it has begun.
+    TakeBack(u64),
     /// The program was asked to stop by the signal of this number: the worker is too.
     Interrupt(i32),
     /// No more errands come.
@@ -48,6 +50,8 @@ pub enum ToWorker {
 pub enum FromWorker {
     /// It begins with the errand of this number: from here on it may have been done.
     Began(u64),
+    /// It will not do the errand of this number, which was wanted back.
+    Back(u64),
     /// What became of the errand of this number.
     Reply(u64, Reply),
     /// It ends by itself.

@@ -8,14 +8,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::WORD;
 use super::pipe::{Incoming, Outgoing};
 use super::switchboard::{Line, Switchboard};
 use super::wire::{Descriptors, FromWorker, Letter, Reply, ToWorker};
+use super::{WORD, memory};
 use crate::command::completed::End;
 use crate::command::helper;
 use crate::command::leader::Leader;
@@ -25,6 +26,10 @@ use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, W
 /// Something that a worker has said or done.
 #[derive(Debug)]
 pub enum Heard {
+    /// It begins with the errand of this number.
+    Began(u64),
+    /// It has given back the errand of this number, with which it had not begun.
+    Back(u64),
     /// It has done the errand of this number; with the descriptors that belong to the reply.
     Reply(u64, Reply, Descriptors),
     /// It has ended.
@@ -65,6 +70,7 @@ impl Worker {
     pub fn start(kernel: &Arc<Kernel>, born: Site, begin: &ToWorker) -> io::Result<Arc<Worker>> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        memory::watch();
         let tree = Tree::new();
         let leader = helper::start(WORD, theirs.into(), &tree)?;
         let socket: Arc<OwnedFd> = Arc::new(ours.into());
@@ -135,12 +141,12 @@ impl Worker {
         }
     }
 
-    /// Waits for the next thing it says or does.
+    /// Waits for the next thing it says or does, at most `limit`.
     ///
     /// # Errors
     /// [`Stop`].
-    pub fn hear(self: &Arc<Self>) -> Result<Heard, Stop> {
-        block(&mut Hearing(self.clone()), None)
+    pub fn hear(self: &Arc<Self>, limit: Option<Duration>) -> Result<Heard, Stop> {
+        block(&mut Hearing(self.clone()), limit)
     }
 
     /// Asks it to end, which it does as orch does: its blocks are left, its children ended.
@@ -177,7 +183,11 @@ impl Worker {
                 Ok(Some(Letter { message: FromWorker::Reply(number, reply), descriptors })) => {
                     return Poll::Ready(Heard::Reply(number, reply, descriptors));
                 }
-                Ok(Some(Letter { message: FromWorker::Began(number), .. })) => state.begun = number,
+                Ok(Some(Letter { message: FromWorker::Began(number), .. })) => {
+                    state.begun = number;
+                    return Poll::Ready(Heard::Began(number));
+                }
+                Ok(Some(Letter { message: FromWorker::Back(number), .. })) => return Poll::Ready(Heard::Back(number)),
                 Ok(Some(Letter { message: FromWorker::Leaving, .. })) => state.left = true,
                 Ok(None) => break,
                 // It does not speak like a worker any more.
