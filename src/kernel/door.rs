@@ -62,6 +62,12 @@ pub trait Operation {
         false
     }
 
+    /// How long to try again and again before it sleeps, in the real world: where the answer is likely to be on its way, and to
+    /// be woken costs more than that.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Descriptors whose readiness is a reason to poll again. Asked for after each poll that did not succeed.
     fn sources(&self) -> Vec<Source> {
         Vec::new()
@@ -116,6 +122,11 @@ fn run<O: Operation>(
         && sources.is_empty()
         && world.spin(task)
         && let Poll::Ready(output) = op.poll(&waker)
+    {
+        return Ok(output);
+    }
+    if limit != Some(Duration::ZERO)
+        && let Some(output) = world.insist(task, op.patience(), || op.poll(&waker))
     {
         return Ok(output);
     }

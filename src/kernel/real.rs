@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::readiness::Source;
@@ -61,6 +62,20 @@ impl RealWorld {
             }
         }
         false
+    }
+
+    pub(super) fn insist<R>(&self, task: &Task, patience: Duration, mut ask: impl FnMut() -> Poll<R>) -> Option<R> {
+        if task.parking.keeper.get().is_some() {
+            return None; // others have calls to be served on this thread
+        }
+        let start = Instant::now();
+        while start.elapsed() < patience && task.alerts() == 0 {
+            if let Poll::Ready(found) = ask() {
+                return Some(found);
+            }
+            std::thread::yield_now();
+        }
+        None
     }
 
     pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::fiber;
@@ -54,6 +55,14 @@ impl World {
         match self {
             World::Real(w) => w.spin(task),
             World::Sim(_) => false,
+        }
+    }
+
+    /// Asks again and again for so long, in the real world, unless the task is told something.
+    pub(super) fn insist<R>(&self, task: &Task, patience: Duration, ask: impl FnMut() -> Poll<R>) -> Option<R> {
+        match self {
+            World::Real(w) if !patience.is_zero() => w.insist(task, patience, ask),
+            World::Real(_) | World::Sim(_) => None,
         }
     }
 

@@ -166,9 +166,12 @@ impl Desk {
 
     fn serve(mut self) {
         let kernel = self.host.kernel().clone();
+        let mut is_busy = false;
         loop {
             let limit = self.fibers.next_deadline().map(|deadline| deadline.saturating_sub(kernel.now()));
-            match block(&mut self.broker.switchboard.listening(&self.fibers), limit) {
+            let heard = block(&mut self.broker.switchboard.listening(&self.fibers, is_busy), limit);
+            is_busy = heard.as_ref().is_ok_and(|lines| !lines.is_empty());
+            match heard {
                 Ok(lines) => lines.into_iter().for_each(|line| self.hear(line)),
                 Err(Stop::Ended) => break,
                 // Its deadline has come, or it was told to stop with all others, and goes on: it ends with the program.

@@ -40,7 +40,11 @@ impl Papers {
         set_nonblocking(&socket, false)?;
         let socket = Arc::new(socket);
         let mut incoming = Incoming::new(socket.clone());
-        match incoming.take()? {
+        let mut first = incoming.take()?;
+        while first.is_none() && !incoming.has_ended() {
+            first = incoming.take()?;
+        }
+        match first {
             Some(Letter { message: ToWorker::Begin { name, args, daemon, parent }, .. }) => {
                 set_nonblocking(&socket, true)?;
                 Ok(Papers { name, args, daemon, parent, socket, incoming })

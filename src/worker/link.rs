@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
@@ -24,6 +25,9 @@ use crate::kernel::door::block_through;
 use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
 };
+
+/// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
+const PATIENCE: Duration = Duration::from_micros(50);
 
 struct State {
     incoming: Incoming,
@@ -360,6 +364,10 @@ impl Operation for Answering<'_> {
 
     fn verb(&self) -> &'static str {
         self.verb
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     fn sources(&self) -> Vec<Source> {

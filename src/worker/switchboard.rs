@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
@@ -23,6 +24,9 @@ use crate::kernel::{
     Enders, Handle, Holder, Kernel, ObjectCore, Operation, Site, Source, Task, TaskId, Waitable, Waker,
 };
 use crate::sync::Event;
+
+/// How long to look for the next call before sleeping.
+const PATIENCE: Duration = Duration::from_micros(100);
 
 struct Traffic {
     incoming: Incoming,
@@ -213,8 +217,9 @@ impl Switchboard {
     }
 
     /// An operation that waits until something comes in, or one of `fibers` can go on: the numbers of the lines.
-    pub fn listening<'a>(self: &Arc<Self>, fibers: &'a Fibers) -> Listening<'a> {
-        Listening { switchboard: self.clone(), fibers }
+    /// Who was asked something just now looks for more a moment before it sleeps: `is_busy`.
+    pub fn listening<'a>(self: &Arc<Self>, fibers: &'a Fibers, is_busy: bool) -> Listening<'a> {
+        Listening { switchboard: self.clone(), fibers, is_busy }
     }
 }
 
@@ -232,6 +237,7 @@ impl Waitable for Switchboard {
 pub struct Listening<'a> {
     switchboard: Arc<Switchboard>,
     fibers: &'a Fibers,
+    is_busy: bool,
 }
 
 impl Operation for Listening<'_> {
@@ -259,6 +265,10 @@ impl Operation for Listening<'_> {
 
     fn is_idle(&self) -> bool {
         true
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_busy { PATIENCE } else { Duration::ZERO }
     }
 
     fn sources(&self) -> Vec<Source> {
