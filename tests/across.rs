@@ -109,6 +109,7 @@ fn a_deadlock_over_processes_is_told_with_lines_and_names() {
         let q = Queue();
         let stuck = spawn_process(|q| q.get(), [q], #{name: "four"});
         try { stuck.join() } catch (e) { print(e.kind); }
+        stuck.kill();
     "#;
     for seen in [Program::script(script).run(), Program::sim(script).run()] {
         let text = &seen.stdout;

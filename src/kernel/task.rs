@@ -473,7 +473,8 @@ impl Task {
 
     /// It will run no more script: what it still owns is abandoned.
     pub fn abandon_held(&self) {
-        if self.holding.swap(0, Ordering::AcqRel) > 0 {
+        // What a task of another process takes and gives back is not all seen here.
+        if self.holding.swap(0, Ordering::AcqRel) > 0 || self.role == Role::Far {
             self.kernel.owner_ended(self.id);
         }
     }

@@ -15,6 +15,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use serde_bytes::ByteBuf;
 
 use super::caught::caught_value;
 use super::encode::{Way, decode, encode, encode_error};
-use super::handles::{Kind, identity};
+use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
 use super::parcel::make_content_over;
@@ -35,7 +36,8 @@ use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
 use crate::kernel::task::run_as;
 use crate::kernel::{Holder, Kernel, Role, Stop, Task, block, current};
-use crate::worker::ask::{Answer, Ask, Call, Exported, Told};
+use crate::sync::lock_state::Slab;
+use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Told};
 use crate::worker::switchboard::{Line, Switchboard};
 use crate::worker::wire::Descriptors;
 
@@ -47,6 +49,8 @@ pub struct Broker {
     /// What belongs to replies, by the numbers of line and errand.
     lent: Mutex<BTreeMap<Key, Vec<Dynamic>>>,
     next: AtomicU64,
+    /// Where the states of locks lie that processes have; without it all is done by calls.
+    slab: Option<Arc<Slab>>,
 }
 
 impl Broker {
@@ -62,11 +66,17 @@ impl Broker {
             entries: Mutex::default(),
             lent: Mutex::default(),
             next: AtomicU64::new(1),
+            slab: Slab::new().ok(),
         });
         let task = kernel.new_task("broker", Role::Service, true);
         let (host, me) = (host.clone(), broker.clone());
         kernel.start(&task, move || run_in(&host, || Desk::new(&host, &me).serve()))?;
         Ok(broker)
+    }
+
+    /// The file in which the states of locks lie.
+    pub fn slab(&self) -> Option<&Arc<OwnedFd>> {
+        self.slab.as_ref().map(|slab| slab.file())
     }
 
     /// Where the lines come in.
@@ -83,9 +93,13 @@ impl Broker {
         make_content_over(&mut value, &line.holder());
         let kind = Kind::crossing(&value)?;
         let (object, name) = identity(&value);
+        let lock = value.read_lock::<handles::Lock>().and_then(|lock| {
+            let place = lock.share(self.slab.as_ref()?)?;
+            Some(SharedLock { place, is_reentrant: lock.is_reentrant() })
+        });
         let entry = self.next.fetch_add(1, Ordering::Relaxed);
         self.entries.lock().insert((line.number(), entry), value);
-        Some(Exported { entry, kind: kind.name.to_string(), object, name })
+        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock })
     }
 
     /// The handles that a process sends back, by the numbers of their entries.
@@ -215,6 +229,8 @@ impl Desk {
             Ask::Task(number, name) => {
                 let task = self.fibers.adopt(self.host.kernel(), &name);
                 line.admit(&task);
+                let told = Told::Task(number, task.id().0);
+                self.broker.switchboard.tell(line, &told, Descriptors::new());
                 self.tasks.insert((line.number(), number), task);
             }
             Ask::TaskOver(number) => {
@@ -251,6 +267,10 @@ impl Desk {
         let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
             return;
         };
+        if line.is_new(&call.spot.source) {
+            let number = self.host.kernel().source_number(&call.spot.source);
+            self.broker.switchboard.tell(line, &Told::Source(call.spot.source.clone(), number), Descriptors::new());
+        }
         let luggage = Luggage::with_handles(descriptors, self.broker.returned(line.number(), &call.handles));
         // In the name of the caller, which holds the handles among them.
         let args = run_as(&task, || {

@@ -17,7 +17,8 @@ use super::handles::{self, Kind, far_object};
 use super::host::mark;
 use super::luggage::Luggage;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
-use crate::kernel::{Stop, current};
+use crate::kernel::{Stop, Waitable, current, door, with_current};
+use crate::sync::Fault;
 use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::link::{Answered, Asking, FarObject, Link};
 use crate::worker::wire::Descriptors;
@@ -97,6 +98,9 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     let about = args.iter().find_map(first_in);
     let about = about.expect("invariant: functions of stand-ins are called with one");
     mark(ctx);
+    if let Some(done) = without_a_call(ctx, name, &args, &about) {
+        return done;
+    }
     let link = about.link();
     let (bytes, luggage) = pack_up(ctx, link, &args)?;
     let handles = entries(&luggage);
@@ -115,6 +119,30 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
         _ => {}
     }
     arrived(ctx, link, answer, descriptors)
+}
+
+/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it.
+fn without_a_call(
+    ctx: &NativeCallContext,
+    name: &str,
+    args: &[Dynamic],
+    about: &FarObject,
+) -> Option<Outcome<Dynamic>> {
+    match (name, args) {
+        ("release", [_]) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
+        ("acquire" | "try_acquire", [_]) => {
+            if let Err(stop) = door::enter() {
+                return Some(Err(stop.into_thrown(ctx, None)));
+            }
+            let was_lost = about.take_lock(ctx.call_source().unwrap_or(""), with_current(|task| task.site()))?;
+            Some(match was_lost {
+                true => Err(Fault::Abandoned(about.core().label()).into_thrown(ctx, None)),
+                false if name == "acquire" => Ok(Dynamic::UNIT),
+                false => Ok(true.into()),
+            })
+        }
+        _ => None,
+    }
 }
 
 /// The first stand-in in a value.

@@ -234,7 +234,7 @@ pub fn hand_over(host: &Arc<Host>, worker: &Worker, number: u64, errand: Packed)
         Vec::new()
     } else {
         let broker = host.broker()?;
-        let line = worker.line_by(broker.switchboard())?;
+        let line = worker.line_by(broker.switchboard(), broker.slab())?;
         broker.export(&line, &luggage)
     };
     worker.tell_with(&ToWorker::Run(number, bytes.into(), exported), luggage.into_descriptors());

@@ -15,6 +15,7 @@ use super::run::{Script, outlast_threads, parse};
 use super::throw::Thrown;
 use crate::kernel::{Kernel, Role, Stop, Task, block, current};
 use crate::signals::Signal;
+use crate::sync::lock_state::Slab;
 use crate::sync::select::Idle;
 use crate::sync::{Order, Queue};
 use crate::worker::desk::Desk;
@@ -94,7 +95,10 @@ impl Office {
                 let _open = self.errands.try_put((number, errand));
             }
             ToWorker::Link => {
-                let link = letter.descriptors.into_iter().next().map(|fd| Link::new(self.host.kernel(), fd));
+                let mut descriptors = letter.descriptors.into_iter();
+                let (socket, slab) = (descriptors.next(), descriptors.next());
+                let slab = slab.and_then(|file| Slab::attach(file).ok());
+                let link = socket.map(|socket| Link::new(self.host.kernel(), socket, slab));
                 // Without it the handles of the errands that come are not there, and the errands say so.
                 if let Some(Ok(link)) = link {
                     self.host.set_link(link);

@@ -17,6 +17,17 @@ pub struct Exported {
     pub object: u64,
     /// Its name, if it has one.
     pub name: Option<String>,
+    /// For a lock whose state the process can see.
+    pub lock: Option<SharedLock>,
+}
+
+/// Where a process sees the state of a lock.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedLock {
+    /// The place in the slab.
+    pub place: u32,
+    /// Its owner can take it again.
+    pub is_reentrant: bool,
 }
 
 /// Where in a script a call stands.
@@ -74,6 +85,10 @@ pub enum Ask {
 pub enum Told {
     /// The answer to the call of this number.
     Answer(u64, Answer),
+    /// The task of this number is the one of that number here, as the owner of locks.
+    Task(u64, u64),
+    /// The number of a source here, in places of scripts.
+    Source(String, u16),
 }
 
 /// What became of a call.

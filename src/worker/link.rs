@@ -6,7 +6,8 @@
 //! Invariants: each call has one answer, and one task that takes it; a task that has called is made known before, and made
 //! known to be over when it ends.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -18,13 +19,15 @@ use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use serde_bytes::ByteBuf;
 
-use super::ask::{Answer, Ask, Call, Exported, Spot, Told};
+use super::ask::{Answer, Ask, Call, Exported, SharedLock, Spot, Told};
 use super::pipe::{Incoming, Outgoing};
 use super::wire::{Descriptors, Letter};
-use crate::kernel::door::block_through;
+use crate::kernel::door::{self, block_through};
 use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
 };
+
+use crate::sync::lock_state::{LockState, Slab};
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
 const PATIENCE: Duration = Duration::from_micros(50);
@@ -38,8 +41,10 @@ struct State {
     answers: u64,
     /// After how many of them it was said last that nobody can do anything.
     quiet_after: Option<u64>,
-    /// The tasks that are known on the other side.
-    known: HashSet<TaskId>,
+    /// The tasks that are known on the other side, with their numbers there, once these have come.
+    known: HashMap<TaskId, Option<u64>>,
+    /// The numbers of sources on the other side.
+    sources: HashMap<String, u16>,
 }
 
 struct Open {
@@ -51,6 +56,8 @@ struct Open {
 /// See the module.
 pub struct Link {
     core: Arc<ObjectCore>,
+    /// Where the states of locks lie.
+    slab: Option<Arc<Slab>>,
     state: Mutex<State>,
     calls: AtomicU64,
     /// Something was said that is not known to be done.
@@ -90,11 +97,11 @@ impl Answered {
 }
 
 impl Link {
-    /// The link of this process, by this socket.
+    /// The link of this process, by this socket, and with this slab, without which all is done by calls.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn new(kernel: &Arc<Kernel>, socket: Arc<OwnedFd>) -> io::Result<Arc<Link>> {
+    pub fn new(kernel: &Arc<Kernel>, socket: Arc<OwnedFd>, slab: Option<Arc<Slab>>) -> io::Result<Arc<Link>> {
         ioctl_fionbio(&socket, true)?;
         fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
         let state = State {
@@ -103,10 +110,12 @@ impl Link {
             open: HashMap::new(),
             answers: 0,
             quiet_after: None,
-            known: HashSet::new(),
+            known: HashMap::new(),
+            sources: HashMap::new(),
         };
         let link = Arc::new(Link {
             core: ObjectCore::new_in(kernel, "Link", Site::NONE),
+            slab,
             state: Mutex::new(state),
             calls: AtomicU64::new(1),
             unsettled: AtomicBool::new(false),
@@ -128,7 +137,7 @@ impl Link {
         if let Some(name) = &exported.name {
             core.set_name(name);
         }
-        Arc::new(FarObject { core, link: self.clone(), entry: exported.entry })
+        Arc::new(FarObject { core, link: self.clone(), entry: exported.entry, lock: exported.lock })
     }
 
     /// Makes a call and waits for the answer. A task that is told to stop meanwhile gives the call up, if that is still
@@ -189,7 +198,7 @@ impl Link {
             state.open_for(number, current().id());
             state.say(&ask(number));
         }
-        let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0 });
+        let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0, lock: None });
         // The end of the program ends this too, and then nobody asks.
         let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
     }
@@ -237,7 +246,8 @@ impl State {
     }
 
     fn make_known(&mut self, task: &Task) {
-        if self.known.insert(task.id()) {
+        if let Entry::Vacant(vacant) = self.known.entry(task.id()) {
+            vacant.insert(None);
             // So that its end is told to the link, as to any object that it owns.
             task.took();
             self.say(&Ask::Task(task.id().0, task.name().to_string()));
@@ -247,16 +257,42 @@ impl State {
     /// Takes in what has come.
     fn take_in(&mut self) {
         self.outgoing.flush();
-        while let Ok(Some(Letter { message: Told::Answer(number, message), descriptors })) = self.incoming.take() {
-            self.answers += 1;
-            if let Some(open) = self.open.get_mut(&number) {
-                open.answer = Some(Letter { message, descriptors });
-                if let Some(waker) = open.waker.take() {
-                    waker.wake();
+        while let Ok(Some(Letter { message, descriptors })) = self.incoming.take() {
+            match message {
+                Told::Answer(number, message) => self.answered(number, Letter { message, descriptors }),
+                Told::Task(task, number) => {
+                    if let Some(known) = self.known.get_mut(&TaskId(task)) {
+                        *known = Some(number);
+                    }
                 }
+                Told::Source(source, number) => _ = self.sources.insert(source, number),
             }
         }
     }
+
+    fn answered(&mut self, number: u64, answer: Letter<Answer>) {
+        self.answers += 1;
+        if let Some(open) = self.open.get_mut(&number) {
+            open.answer = Some(answer);
+            if let Some(waker) = open.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Looks a moment whether its owner gives it back; not when somebody stands in line for it.
+fn take_soon(state: LockState, me: u64, site: u64) -> bool {
+    for _ in 0..door::pauses() {
+        if state.take_free(me, site) {
+            return true;
+        }
+        if state.is_waited_for() {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+    false
 }
 
 /// The word for people: `value.x` is `get$x` for Rhai.
@@ -279,7 +315,7 @@ impl Waitable for Link {
 
     fn owner_ended(&self, task: TaskId) {
         let mut state = self.state.lock();
-        if state.known.remove(&task) {
+        if state.known.remove(&task).is_some() {
             state.say(&Ask::TaskOver(task.0));
             self.unsettled.store(true, Ordering::Release);
         }
@@ -291,12 +327,35 @@ pub struct FarObject {
     core: Arc<ObjectCore>,
     link: Arc<Link>,
     entry: u64,
+    lock: Option<SharedLock>,
 }
 
 impl FarObject {
     /// The way to it.
     pub fn link(&self) -> &Arc<Link> {
         &self.link
+    }
+
+    /// Takes this lock for the current task, at this line, without a call: `Some(true)` when its last owner has lost it; `None`
+    /// when it has to be asked for.
+    pub fn take_lock(&self, source: &str, site: Site) -> Option<bool> {
+        let lock = self.lock?;
+        let (me, number) = {
+            let state = self.link.state.lock();
+            (state.known.get(&current().id()).copied().flatten()?, *state.sources.get(source)?)
+        };
+        let site = Site::new(number, site.line(), site.column()).to_bits();
+        let state = self.link.slab.as_ref()?.state(lock.place)?;
+        let taken =
+            state.take_free(me, site) || (lock.is_reentrant && state.take_again(me)) || take_soon(state, me, site);
+        taken.then(|| state.was_abandoned())
+    }
+
+    /// Gives this lock back without a call; false when that has to be asked for.
+    pub fn give_lock_back(&self) -> bool {
+        let me = self.link.state.lock().known.get(&current().id()).copied().flatten();
+        let state = self.lock.and_then(|lock| self.link.slab.as_ref()?.state(lock.place));
+        me.zip(state).is_some_and(|(me, state)| state.give_back(me))
     }
 
     /// The number of its entry on the other side.

@@ -3,7 +3,7 @@
 //! Invariants: a line is looked at by the one who serves all of them; what a process said before its end is heard before its
 //! line is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -45,6 +45,8 @@ pub struct Line {
     traffic: Mutex<Traffic>,
     holders: Mutex<Holders>,
     over: Arc<Event>,
+    /// The sources whose numbers it was told.
+    sources: Mutex<BTreeSet<String>>,
 }
 
 /// Who can use what the process was given.
@@ -60,6 +62,12 @@ impl Line {
     /// The object that stands for the process in the search for deadlocks: it holds what the process was given.
     pub fn holder(&self) -> Holder {
         Holder::Object(self.core.clone())
+    }
+
+    /// True the first time that it hears of this source.
+    pub fn is_new(&self, source: &str) -> bool {
+        let mut sources = self.sources.lock();
+        !sources.contains(source) && sources.insert(source.to_string())
     }
 
     /// Its number.
@@ -163,6 +171,7 @@ impl Switchboard {
             traffic: Mutex::new(traffic),
             holders: Mutex::default(),
             over: Event::new(),
+            sources: Mutex::default(),
         });
         line.may_act();
         self.lines.lock().insert(line.number, line.clone());
@@ -175,11 +184,14 @@ impl Switchboard {
         self.lines.lock().get(&number).cloned()
     }
 
-    /// Answers on a line.
+    /// Answers on a line, or tells something else.
     pub fn tell(&self, line: &Arc<Line>, told: &Told, descriptors: Descriptors) {
-        line.may_act();
+        let is_answer = matches!(told, Told::Answer(..));
+        if is_answer {
+            line.may_act();
+        }
         let mut traffic = line.traffic.lock();
-        traffic.answers += 1;
+        traffic.answers += u64::from(is_answer);
         // None of the messages can fail to be written down.
         let _written = traffic.outgoing.put(told, descriptors);
         drop(traffic);

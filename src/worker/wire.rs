@@ -33,7 +33,7 @@ pub enum ToWorker {
     Sources(Vec<(String, String)>),
     /// A function to be called, and the handles that belong to it; only `script/` can read it.
     Run(u64, ByteBuf, Vec<Exported>),
-    /// The way back for handles, which goes with it.
+    /// The way back for handles, which goes with it, and the memory in which the states of locks lie.
     Link,
     /// The errand of this number is to stop at its current or next blocking call.
     Cancel(u64),

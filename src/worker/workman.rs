@@ -100,11 +100,11 @@ impl Worker {
         self.line.get()
     }
 
-    /// The same; the first time it is told that it can.
+    /// The same; the first time it is told that it can, and where the states of locks lie.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn line_by(&self, switchboard: &Switchboard) -> io::Result<Arc<Line>> {
+    pub fn line_by(&self, switchboard: &Switchboard, slab: Option<&Arc<OwnedFd>>) -> io::Result<Arc<Line>> {
         if let Some(line) = self.line.get() {
             return Ok(line.clone());
         }
@@ -112,7 +112,8 @@ impl Worker {
         let (line, theirs) = switchboard.connect(name.as_deref().unwrap_or(""))?;
         // One task talks to a worker, so nobody else has set it meanwhile.
         let line = self.line.get_or_init(|| line).clone();
-        self.tell_with(&ToWorker::Link, vec![Arc::new(theirs)]);
+        let descriptors = std::iter::once(Arc::new(theirs)).chain(slab.cloned()).collect();
+        self.tell_with(&ToWorker::Link, descriptors);
         Ok(line)
     }
 
