@@ -250,8 +250,7 @@ fn pool(c: &mut Criterion) {
         size: 2,
         name: None,
         initializer: None,
-        role: Role::Service,
-        farewell: None,
+        agents: None,
         jobs_per_worker: None,
         broken: |()| (),
     };

@@ -4,12 +4,16 @@ mod whole;
 
 #[path = "batch/crash.rs"]
 mod crash;
+#[path = "batch/frugal.rs"]
+mod frugal;
 #[path = "batch/map.rs"]
 mod map;
 #[path = "batch/orders.rs"]
 mod orders;
 #[path = "batch/script.rs"]
 mod script;
+#[path = "batch/volume.rs"]
+mod volume;
 
 /// The columns of a job log, line by line, without the header; every line must be whole.
 #[track_caller]

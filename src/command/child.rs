@@ -236,7 +236,7 @@ impl Child {
     /// # Errors
     /// As [`Child::wait`], when the program is over or its output cannot be kept.
     pub fn wait_through(self: &Arc<Self>) -> Result<Arc<Completed>, CommandFault> {
-        door::block_through(&mut self.waiting())?
+        door::block_through(&mut self.waiting(), None)?
     }
 
     /// An operation that waits for its end.

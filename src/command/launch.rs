@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, OFlags, fcntl_getfl, fcntl_setfl, memfd_create};
+use rustix::fs::{MemfdFlags, OFlags, fcntl_setfl, memfd_create};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::fault::CommandFault;
@@ -143,12 +143,18 @@ fn start_stages(
             (Output::Default, Some(terminal)) => End::Of(terminal.user()?),
             // One pipe for all stages.
             (Output::Default, None) if wiring.stderr == Wire::Pipe => {
-                if stderr.is_none() {
-                    let (reader, writer) = pipe()?;
-                    started.stderr = Some(reading(reader)?);
-                    stderr = Some(writer);
+                let writer = match stderr.take() {
+                    Some(writer) => writer,
+                    None => {
+                        let (reader, writer) = pipe()?;
+                        started.stderr = Some(reading(reader)?);
+                        writer
+                    }
+                };
+                if i < last {
+                    stderr = Some(writer.try_clone().map_err(no_pipe)?);
                 }
-                End::Of(duplicate(stderr.as_ref())?)
+                End::Of(writer)
             }
             (chosen, _) => output(chosen, wiring.stderr, &mut None)?,
         };
@@ -339,18 +345,12 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), CommandFault> {
     pipe_with(PipeFlags::CLOEXEC).map_err(no_pipe)
 }
 
-fn no_pipe(error: rustix::io::Errno) -> CommandFault {
+fn no_pipe(error: impl Into<io::Error>) -> CommandFault {
     CommandFault::System { what: "cannot make a pipe to a command".into(), error: error.into() }
 }
 
-fn duplicate(fd: Option<&OwnedFd>) -> Result<OwnedFd, CommandFault> {
-    let fd = fd.ok_or(rustix::io::Errno::BADF).map_err(no_pipe)?;
-    fd.try_clone().map_err(|error| CommandFault::System { what: "cannot make a pipe to a command".into(), error })
-}
-
-/// orch's side of a pipe: it must not block there.
+/// orch's side of a pipe or terminal that was made here, without flags: it must not block there.
 fn reading(fd: OwnedFd) -> Result<Arc<OwnedFd>, CommandFault> {
-    let flags = fcntl_getfl(fd.as_fd()).map_err(no_pipe)?;
-    fcntl_setfl(fd.as_fd(), flags | OFlags::NONBLOCK).map_err(no_pipe)?;
+    fcntl_setfl(fd.as_fd(), OFlags::NONBLOCK).map_err(no_pipe)?;
     Ok(Arc::new(fd))
 }

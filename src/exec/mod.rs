@@ -1,5 +1,6 @@
 //! Running things on tasks: threads, pools of them, timers, groups.
 
+pub mod errands;
 pub mod group;
 pub mod pool;
 pub mod thread;
@@ -16,6 +17,9 @@ use crate::sync::Fault;
 
 /// What a task's body gives.
 pub trait Outcome: Send + 'static {
+    /// What an [`errands::Agent`] hands over.
+    type Errand: Send + Sync;
+
     /// The outcome of a body that panicked: a bug of orch's, with what the panic said.
     fn from_panic(message: String) -> Self;
 
@@ -25,6 +29,8 @@ pub trait Outcome: Send + 'static {
 
 /// A body whose result nobody asks for.
 impl Outcome for () {
+    type Errand = ();
+
     fn from_panic(_message: String) {}
 
     fn is_failure(&self) -> bool {

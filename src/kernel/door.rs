@@ -57,6 +57,17 @@ pub trait Operation {
         false
     }
 
+    /// True when it waits in place of tasks elsewhere, which are told what it would be told.
+    fn is_for_others(&self) -> bool {
+        false
+    }
+
+    /// How long to try again and again before it sleeps, in the real world: where the answer is likely to be on its way, and to
+    /// be woken costs more than that.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Descriptors whose readiness is a reason to poll again. Asked for after each poll that did not succeed.
     fn sources(&self) -> Vec<Source> {
         Vec::new()
@@ -83,15 +94,15 @@ pub fn block<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Out
     run(&task, op, limit, true)
 }
 
-/// As [`block`] without a limit, but only the end of the program or a deadlock ends it: for what must be done whatever
-/// happens, as a condition that takes its lock back.
+/// As [`block`], but only the end of the program or a deadlock ends it: for what must be done whatever happens, as a
+/// condition that takes its lock back.
 ///
 /// # Errors
-/// [`Stop::Ended`] and [`Stop::Deadlock`] only.
-pub fn block_through<O: Operation>(op: &mut O) -> Result<O::Output, Stop> {
+/// [`Stop::Ended`] and [`Stop::Deadlock`] only, and [`Stop::TimedOut`] with a limit.
+pub fn block_through<O: Operation>(op: &mut O, limit: Option<Duration>) -> Result<O::Output, Stop> {
     let task = current();
     task.forget_wakes();
-    run(&task, op, None, false)
+    run(&task, op, limit, false)
 }
 
 fn run<O: Operation>(
@@ -114,6 +125,11 @@ fn run<O: Operation>(
     {
         return Ok(output);
     }
+    if limit != Some(Duration::ZERO)
+        && let Some(output) = world.insist(task, op.patience(), || op.poll(&waker))
+    {
+        return Ok(output);
+    }
     let since = world.now();
     let deadline = limit.and_then(|l| since.checked_add(l)).filter(|d| *d < NEVER);
     let wait = Wait {
@@ -122,7 +138,8 @@ fn run<O: Operation>(
         site: task.site(),
         since,
         deadline,
-        idle: op.is_idle(),
+        idle: op.is_idle() || op.is_for_others(),
+        for_others: op.is_for_others(),
         hears: if interruptible { alert::WHILE_RUNNING } else { alert::ENDED | alert::HANDLE },
         order: 0,
     };

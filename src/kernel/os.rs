@@ -1,5 +1,8 @@
 //! The calls of the system that no safe library has.
 
+use std::cell::Cell;
+
+use corosensei::Yielder;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
@@ -8,6 +11,34 @@ use std::sync::atomic::AtomicU64;
 use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::process::{Pid, Signal};
+
+use super::fiber::Rest;
+
+thread_local! {
+    /// What stops the fiber that runs on this thread now; null while none does.
+    static SUSPENDER: Cell<*const Yielder<(), Rest>> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Runs `body`, the inside of a fiber, in which [`suspend`] stops it by `suspender`.
+pub(super) fn with_suspender(suspender: &Yielder<(), Rest>, body: impl FnOnce()) {
+    SUSPENDER.set(suspender);
+    body();
+    SUSPENDER.set(std::ptr::null());
+}
+
+/// Stops the fiber that runs on this thread, until its keeper resumes it.
+///
+/// # Panics
+/// Where no fiber runs: only tasks that have a keeper come here.
+pub(super) fn suspend(rest: Rest) {
+    let suspender = SUSPENDER.replace(std::ptr::null());
+    // SAFETY: it is not null only between the moment in which a fiber begins or is resumed on this thread and the moment
+    // in which it stops or ends, and so while `with_suspender` of that very fiber has the reference it was made from.
+    let this = unsafe { suspender.as_ref() }.expect("invariant: only fibers stop here");
+    this.suspend(rest);
+    // Resumed, on the same thread.
+    SUSPENDER.set(suspender);
+}
 
 /// A signal by its number; `None` where the system has none of this number.
 pub fn signal(number: i32) -> Option<Signal> {

@@ -89,7 +89,14 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
         }
         EvalAltResult::ErrorVariableNotFound(name, _) => {
             map.insert("variable".into(), name.as_str().into());
-            message = format!("there is no variable {name:?} here{}", mismatch::hint_for_variable(host, name, source));
+            if let Some(what) = host.why_absent(name) {
+                kind = "SendError".into();
+                message =
+                    format!("the constant {name} is not in this process: it is or holds {what}, which cannot cross");
+            } else {
+                message =
+                    format!("there is no variable {name:?} here{}", mismatch::hint_for_variable(host, name, source));
+            }
         }
         EvalAltResult::ErrorDotExpr(said, _) => {
             if let Some(better) = mismatch::property(host, said) {

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
 use serde::Serialize;
@@ -15,9 +16,11 @@ use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
 use super::crossing::{self, Found, Shared};
+use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
 use crate::kernel::object::ObjectId;
+use crate::worker::link::Link;
 use crate::worker::wire::MOST_DESCRIPTORS;
 
 mod tag {
@@ -28,6 +31,7 @@ mod tag {
     pub const BIG_BLOB: u64 = 4;
     pub const BIG_TEXT: u64 = 5;
     pub const SHARED: u64 = 6;
+    pub const HANDLE: u64 = 7;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -58,17 +62,9 @@ impl fmt::Display for Refused {
 ///
 /// # Errors
 /// [`Refused`].
-pub fn encode(value: &Dynamic, path: &str) -> Result<Packed, Refused> {
-    encode_for(value, path, Way::Inside)
-}
-
-/// The same for this way. What goes outside has no luggage.
-///
-/// # Errors
-/// [`Refused`].
-pub fn encode_for(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
+pub fn encode(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
     Inspection::of(way).check(value, path)?;
-    let mut luggage = if way == Way::Inside { Luggage::default() } else { Luggage::without_files() };
+    let mut luggage = if way.has_descriptors() { Luggage::default() } else { Luggage::without_files() };
     let bytes = write(value, &mut luggage).map_err(|failure| Refused {
         path: path.to_string(),
         what: type_of(value),
@@ -124,21 +120,42 @@ pub fn encode_error(mut map: Map) -> Packed {
             *field = field.to_string().into();
         }
     }
-    encode(&map.into(), "the error").unwrap_or_default()
+    encode(&map.into(), "the error", Way::Outside).unwrap_or_default()
 }
 
 /// Where a value goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// To a process of this program, which can have descriptors too.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// To a process that this one has started: descriptors, and handles, about which it can ask this one.
+    Down,
+    /// To the process that has started this one: descriptors, and the handles that came from there by this link.
+    Up(Option<&'a Arc<Link>>),
+    /// The same in simulated time, from the process of this number: handles that were not made there.
+    UpFrom(u64),
+    /// To any process of this program: descriptors only.
     Inside,
     /// To another program: only bytes.
     Outside,
 }
 
+impl Way<'_> {
+    fn has_descriptors(self) -> bool {
+        !matches!(self, Way::Outside)
+    }
+
+    fn has_handle(self, value: &Dynamic) -> bool {
+        match self {
+            Way::Down => true,
+            Way::UpFrom(process) => home(value) != Some(process),
+            Way::Up(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
+            Way::Up(None) | Way::Inside | Way::Outside => false,
+        }
+    }
+}
+
 /// Looking for what cannot cross, in the values of one message.
-pub struct Inspection {
-    way: Way,
+pub struct Inspection<'a> {
+    way: Way<'a>,
     /// How many descriptors can still go with it.
     room: usize,
     /// What goes with it already, and cannot go twice.
@@ -146,9 +163,9 @@ pub struct Inspection {
     copies_only: bool,
 }
 
-impl Inspection {
+impl<'a> Inspection<'a> {
     /// For a message that goes this way.
-    pub fn of(way: Way) -> Inspection {
+    pub fn of(way: Way<'a>) -> Inspection<'a> {
         // One is for what is big.
         Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new(), copies_only: false }
     }
@@ -182,8 +199,16 @@ impl Inspection {
         if is_bytes(value) {
             return Ok(());
         }
-        let what = match crossing::inspect(value).filter(|_| self.way == Way::Inside) {
-            None => type_of(value),
+        let is_handle = Kind::crossing(value).is_some();
+        if is_handle && self.way.has_handle(value) {
+            return Ok(());
+        }
+        let what = match crossing::inspect(value).filter(|_| self.way.has_descriptors()) {
+            None => {
+                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_));
+                let whose = if is_handle && goes_up { " that was made in this process" } else { "" };
+                format!("{}{whose}", type_of(value))
+            }
             Some(Err(what)) => what,
             Some(Ok(found)) => match self.take_up(&found) {
                 Ok(()) => return Ok(()),
@@ -194,7 +219,7 @@ impl Inspection {
     }
 }
 
-impl Inspection {
+impl Inspection<'_> {
     fn take_up(&mut self, found: &Found) -> Result<(), &'static str> {
         self.room = self.room.checked_sub(found.descriptors).ok_or("one thing too many of those with a descriptor")?;
         if found.moves.is_some() && self.copies_only {
@@ -276,6 +301,10 @@ impl Serialize for Sent<'_> {
         if let Some(function) = value.read_lock::<FnPtr>() {
             let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
+        }
+        if Kind::crossing(value).is_some() {
+            let number = self.luggage.borrow_mut().add_handle(value.clone());
+            return tagged(to, tag::HANDLE, &number);
         }
         if let Some(shared) = crossing::pack(value, &mut self.luggage.borrow_mut()) {
             return tagged(to, tag::SHARED, &shared.map_err(S::Error::custom)?);
@@ -422,6 +451,10 @@ impl Receiver<'_> {
                 function.set_curry(captured.try_cast::<Array>().unwrap_or_default());
                 Ok(function.into())
             }
+            tag::HANDLE => {
+                let handle = self.luggage.handle(entries.next_value()?).cloned();
+                handle.ok_or_else(|| A::Error::custom("a handle in it did not come"))
+            }
             tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
             tag::BIG_TEXT => {
                 let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
@@ -479,9 +512,9 @@ mod tests {
                         t: [\"\", \"a\u{df}\\n\"], c: 'x', b: [true, false], u: (), m: #{}, a: [], blob: blob(3, 255), \
                         r: 1..3, s: -1..=1, n: #{\"0\": 1}, g: Fn(\"f\")}";
             let value = host.engine().eval::<Dynamic>(code).unwrap();
-            let back = arrived(&encode(&value, "it").unwrap());
+            let back = arrived(&encode(&value, "it", Way::Inside).unwrap());
             assert_eq!(format!("{back:?}"), format!("{value:?}"));
-            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it").unwrap());
+            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it", Way::Inside).unwrap());
             assert!(nan.as_float().unwrap().is_nan());
         });
     }
@@ -491,7 +524,7 @@ mod tests {
         in_a_program(|host| {
             let value =
                 host.engine().eval::<Dynamic>("[#{a: [1, 'c', 1..3, Fn(\"f\")]}, blob(9, 1), \"text\", 2.5]").unwrap();
-            let good = encode(&value, "it").unwrap().bytes;
+            let good = encode(&value, "it", Way::Inside).unwrap().bytes;
             let mut rng = fastrand::Rng::with_seed(7);
             let mut refused = 0;
             for _ in 0..20_000 {

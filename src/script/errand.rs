@@ -21,6 +21,7 @@ use super::parcel::Parcel;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
 use crate::kernel::{Holder, current};
+use crate::worker::memory;
 use crate::worker::wire::Reply;
 
 /// See the module.
@@ -34,6 +35,8 @@ struct Form {
     /// Modules by the names under which they were imported.
     imports: Vec<(String, String)>,
     constants: ByteBuf,
+    /// Constants that cannot cross, with what they hold.
+    absent: Vec<(String, String)>,
     /// The function, and `this` or nothing.
     call: ByteBuf,
     args: ByteBuf,
@@ -46,7 +49,7 @@ struct Form {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
-    pack_calls(ctx, job, false, Inspection::of(Way::Inside))
+    pack_calls(ctx, job, false, Inspection::of(Way::Down))
 }
 
 /// The same for a job that several processes do: nothing can move there.
@@ -54,7 +57,7 @@ pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 /// # Errors
 /// `SendError`.
 pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
-    let mut inspection = Inspection::of(Way::Inside);
+    let mut inspection = Inspection::of(Way::Down);
     inspection.copies_only(true);
     pack_calls(ctx, job, false, inspection)
 }
@@ -65,18 +68,39 @@ pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 /// `SendError`.
 pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true, Inspection::of(Way::Inside))
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true, Inspection::of(Way::Down))
+}
+
+/// Finds what cannot be sent in calls that are packed later.
+///
+/// # Errors
+/// `SendError`, as of [`pack_each`].
+pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dynamic>]) -> Outcome<()> {
+    // Looked at only: what moves there is not to be on its way yet.
+    let check = || {
+        Inspection::of(Way::Down).check(&Dynamic::from(function.pointer().clone()), "f")?;
+        for (i, call) in calls.iter().enumerate() {
+            let mut inspection = Inspection::of(Way::Down);
+            for (j, arg) in call.iter().enumerate() {
+                inspection.check(arg, &format!("args[{i}][{j}]"))?;
+            }
+        }
+        Ok(())
+    };
+    check().map_err(|refused| cannot_be_sent(ctx, refused))
+}
+
+fn cannot_be_sent(ctx: &NativeCallContext, refused: Refused) -> Thrown {
+    Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
+        .with("path", refused.path)
+        .with("type", refused.what)
+        .thrown()
 }
 
 fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: Inspection) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
-    let refused = |refused: Refused| {
-        Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
-            .with("path", refused.path)
-            .with("type", refused.what)
-            .thrown()
-    };
+    let refused = |refused: Refused| cannot_be_sent(ctx, refused);
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
     // Looked at one by one, for the sake of the path.
     inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
@@ -85,15 +109,15 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: In
     }
     let mut luggage = Luggage::default();
     let failed = |what| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
+    let (constants, absent) = constants_of(&job.function, &mut inspection);
     let form = Form {
         source: job.function.source().map(str::to_string),
         line: job.function.position().line().unwrap_or(0),
         column: job.function.position().position().unwrap_or(0),
         libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
-        constants: ByteBuf::from(
-            encode::write(&constants_of(&job.function, &mut inspection), &mut luggage).map_err(failed)?,
-        ),
+        constants: ByteBuf::from(encode::write(&constants, &mut luggage).map_err(failed)?),
+        absent,
         call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
         args: ByteBuf::from(encode::write_array(&job.args, &mut luggage).map_err(failed)?),
         each,
@@ -102,19 +126,22 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: In
     Ok(Packed { bytes, luggage })
 }
 
-/// The constants that can cross; the others are not there in the process.
-fn constants_of(function: &Callable, inspection: &mut Inspection) -> Dynamic {
-    let mut crossing = Map::new();
+/// The constants that can cross, and the others with what they hold.
+fn constants_of(function: &Callable, inspection: &mut Inspection) -> (Dynamic, Vec<(String, String)>) {
+    let (mut crossing, mut absent) = (Map::new(), Vec::new());
     // They stay here too.
     inspection.copies_only(true);
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {
-        for (name, value) in constants.iter().filter(|(_, value)| inspection.check(value, "").is_ok()) {
-            crossing.insert(name.as_str().into(), value.clone());
+        for (name, value) in constants.iter() {
+            match inspection.check(value, "") {
+                Ok(()) => _ = crossing.insert(name.as_str().into(), value.clone()),
+                Err(refused) => absent.push((name.to_string(), refused.what)),
+            }
         }
     }
-    crossing.into()
+    (crossing.into(), absent)
 }
 
 fn unpack(host: &Host, packed: &Packed) -> Result<(Job, bool), String> {
@@ -128,6 +155,9 @@ fn unpack(host: &Host, packed: &Packed) -> Result<(Job, bool), String> {
     for (name, path) in form.imports {
         let module = engine.module_resolver().resolve(engine, None, &path, Position::NONE);
         global.push_import(name, module.map_err(|error| error.to_string())?);
+    }
+    for (name, what) in form.absent {
+        host.is_absent(name, what);
     }
     let constants = decode(&form.constants, &packed.luggage)?.try_cast::<Map>().unwrap_or_default();
     if !constants.is_empty() {
@@ -188,7 +218,7 @@ pub fn perform(host: &Arc<Host>, packed: Packed) -> Performed {
         let source = job.function.source().map(str::to_string);
         let result = if each { call_each(job) } else { job.call() };
         match result {
-            Ok(value) => match encode(&value, "the result") {
+            Ok(value) => match encode(&value, "the result", host.way_back()) {
                 Ok(packed) => Performed::Reply(Answer::of(packed, Reply::Value)),
                 Err(refused) => Performed::Reply(not_sent(refused.to_string())),
             },
@@ -260,19 +290,28 @@ fn error_here(host: &Host, answer: &Answer) -> Map {
     map
 }
 
-/// A process has ended without a reply, with this exit code (negative for a signal).
-pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32) -> Done {
+/// A process has ended without a reply, with this exit code (negative for a signal), at the last of so many tries.
+pub fn died(host: &Arc<Host>, what: &str, task: &str, code: i32, tries: usize) -> Done {
     run_in(host, || {
         let me = current();
         let signal = crate::signals::Signal::numbered(-code).filter(|_| code < 0).map(|signal| signal.name);
         let how = match signal {
+            Some("KILL") if !host.kernel().is_sim() && memory::has_run_out() => {
+                "was killed by KILL, perhaps for want of memory: the system has ended a process for that".into()
+            }
             Some(name) => format!("was killed by {name}"),
             None => format!("ended with exit code {code} before it was done"),
+        };
+        let again = if tries > 1 {
+            format!("; given up after {tries} tries, each of which ended its process")
+        } else {
+            String::new()
         };
         let site = me.born();
         let map = Map::from([
             ("kind".into(), "WorkerDied".into()),
-            ("message".into(), format!("{what} {how}").into()),
+            ("message".into(), format!("{what} {how}{again}").into()),
+            ("tries".into(), i64::try_from(tries).unwrap_or(i64::MAX).into()),
             ("exit_code".into(), i64::from(code).into()),
             ("signal".into(), signal.map_or(Dynamic::UNIT, Into::into)),
             ("task".into(), task.into()),

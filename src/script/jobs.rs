@@ -20,16 +20,17 @@ use super::tasks::{Job, conclude, forget_task};
 use super::team::Team;
 use super::throw::{Outcome, call, throw};
 use crate::exec::Pool;
-use crate::exec::pool::Plan;
-use crate::kernel::{Enders, Holder, ObjectCore, Role, Stop, Waitable, current};
+use crate::exec::errands::Errand;
+use crate::exec::pool::{Agents, Body, Plan};
+use crate::kernel::{Holder, ObjectCore, Stop, Waitable, current};
 use crate::sync::future::Completions;
 use crate::sync::{Fault, Future};
 
 /// A pool of script functions, on threads or on processes.
 pub struct JobPool {
     threads: Arc<Pool<Done>>,
-    /// The processes that the threads talk to.
-    team: Option<Arc<Team>>,
+    /// Who does the jobs.
+    pub(super) on: On,
 }
 
 impl std::ops::Deref for JobPool {
@@ -78,37 +79,32 @@ pub fn submit_packed(
     let future = pool.new_future();
     let (host, core) = (host(), future.core().clone());
     let job = Job { function, this: None, args };
-    if let Some(team) = &pool.team {
-        send(ctx, pool, team, &future, job.function.name().to_string(), errand::pack(ctx, &job)?)?;
-    } else {
-        call(ctx, || pool.submit_for(future.clone(), Box::new(move || job.run(&host, &core))))?;
-    }
+    let body = match pool.on {
+        On::Processes => {
+            Body::Elsewhere(Errand { name: job.function.name().to_string(), content: errand::pack(ctx, &job)? })
+        }
+        On::Threads => Body::Here(Box::new(move || job.run(&host, &core))),
+    };
+    call(ctx, || pool.submit_for(future.clone(), body))?;
     Ok(future)
 }
 
-/// Hands an errand to the processes of a pool.
-fn send(
-    ctx: &NativeCallContext,
-    pool: &JobPool,
-    team: &Arc<Team>,
-    future: &JobFuture,
-    name: String,
-    errand: Packed,
-) -> Outcome<()> {
-    let team = team.clone();
-    call(ctx, || pool.submit_for(future.clone(), Box::new(move || team.run(&errand, &name))))
-}
-
-/// Hands a run of argument lists to the pool as one job, whose result is the array of the results.
-fn submit_chunk(
+/// Hands a run of argument lists to the pool as one job, whose result is the array of the results; also when it is closed,
+/// where `late`.
+pub(super) fn submit_chunk(
     ctx: &NativeCallContext,
     pool: &JobPool,
     function: &Callable,
     chunk: Vec<Vec<Dynamic>>,
+    late: bool,
 ) -> Outcome<JobFuture> {
     let future = pool.new_future();
-    if let Some(team) = &pool.team {
-        send(ctx, pool, team, &future, function.name().to_string(), errand::pack_each(ctx, function, chunk)?)?;
+    let hand = |body| {
+        call(ctx, || if late { pool.submit_late(future.clone(), body) } else { pool.submit_for(future.clone(), body) })
+    };
+    if pool.on.is_processes() {
+        let errand = Errand { name: function.name().to_string(), content: errand::pack_each(ctx, function, chunk)? };
+        hand(Body::Elsewhere(errand))?;
         return Ok(future);
     }
     let (host, core, mut function) = (host(), future.core().clone(), function.clone());
@@ -120,17 +116,18 @@ fn submit_chunk(
             conclude(results.map(Dynamic::from), &core, function.source())
         })
     };
-    call(ctx, || pool.submit_for(future.clone(), Box::new(body)))?;
+    hand(Body::Here(Box::new(body)))?;
     Ok(future)
 }
 
 /// What `map` and its kind are asked for.
 pub struct Mapping {
-    function: Callable,
-    chunk: usize,
+    pub(super) function: Callable,
+    /// How many calls a job has, where that was asked for.
+    pub(super) chunk: Option<usize>,
     /// Time for all of it.
     limit: Option<Duration>,
-    progress: Progress,
+    pub(super) progress: Progress,
 }
 
 impl Mapping {
@@ -146,7 +143,7 @@ impl Mapping {
         total: Option<usize>,
     ) -> Outcome<Mapping> {
         mark(ctx);
-        let chunk = options.count(ctx, "chunksize", 1)?.unwrap_or(1);
+        let chunk = options.count(ctx, "chunksize", 1)?;
         let limit = if timed { options.seconds(ctx, "timeout")? } else { None };
         let progress = Progress::from_options(ctx, &mut options, total)?;
         options.finish(ctx)?;
@@ -162,7 +159,7 @@ impl Mapping {
         let mut calls = calls.into_iter();
         let mut futures = Vec::new();
         loop {
-            let chunk: Vec<Array> = calls.by_ref().take(self.chunk).collect();
+            let chunk: Vec<Array> = calls.by_ref().take(self.chunk.unwrap_or(1)).collect();
             if chunk.is_empty() {
                 return Ok(futures);
             }
@@ -170,7 +167,7 @@ impl Mapping {
                 .into_iter()
                 .map(|args| pack_arguments(ctx, args, &Holder::Outside))
                 .collect::<Outcome<Vec<_>>>()?;
-            futures.push(submit_chunk(ctx, pool, &self.function, chunk)?);
+            futures.push(submit_chunk(ctx, pool, &self.function, chunk, false)?);
         }
     }
 }
@@ -234,7 +231,7 @@ pub fn stream_in_order(
 }
 
 /// One of them has failed and that was thrown, for all of them: nobody is told of the failures that come after it.
-fn count_as_seen<'a>(rest: impl IntoIterator<Item = &'a JobFuture>) {
+pub(super) fn count_as_seen<'a>(rest: impl IntoIterator<Item = &'a JobFuture>) {
     for future in rest {
         future.when_over(|future| {
             if let Ok(Some(Done::Failed(failure))) = future.look(|done| done.cloned()) {
@@ -244,53 +241,9 @@ fn count_as_seen<'a>(rest: impl IntoIterator<Item = &'a JobFuture>) {
     }
 }
 
-fn chunk_result(ctx: &NativeCallContext, future: &JobFuture, left: Option<Duration>) -> Outcome<Array> {
+pub(super) fn chunk_result(ctx: &NativeCallContext, future: &JobFuture, left: Option<Duration>) -> Outcome<Array> {
     super::throw::call_within(ctx, left, |left| future.wait(left))?;
     Ok(result_of(ctx, future)?.try_cast::<Array>().unwrap_or_default())
-}
-
-/// The results of all, as one future of an array.
-///
-/// # Errors
-/// `Closed`.
-pub fn gather(ctx: &NativeCallContext, pool: &JobPool, mapping: Mapping, calls: Vec<Array>) -> Outcome<JobFuture> {
-    let parts = mapping.submit_all(ctx, pool, calls)?;
-    let waited_for: Vec<Arc<dyn Waitable>> = parts.iter().map(|p| p.clone() as Arc<dyn Waitable>).collect();
-    let whole: JobFuture = Future::new("Future", Some(Arc::new(move || Enders::AnyOf(waited_for.clone()))));
-    let open = Arc::new(std::sync::atomic::AtomicUsize::new(parts.len()));
-    let (host, place, result) = (host(), Place::of(ctx, "map"), whole.clone());
-    let progress = Arc::new(parking_lot::Mutex::new(mapping.progress));
-    let parts = Arc::new(parts);
-    let all = parts.clone();
-    let finish = move || {
-        let results: Outcome<Array> = run_in(&host, || {
-            place.call(|ctx| {
-                let chunks = all.iter().map(|part| chunk_result(ctx, part, None)).collect::<Outcome<Vec<_>>>()?;
-                Ok(chunks.into_iter().flatten().collect())
-            })
-        });
-        if results.is_err() {
-            count_as_seen(all.iter());
-        }
-        result.finish(run_in(&host, || conclude(results.map(Dynamic::from), result.core(), None)));
-    };
-    if parts.is_empty() {
-        finish();
-        return Ok(whole);
-    }
-    let finish = Arc::new(parking_lot::Mutex::new(Some(finish)));
-    for part in parts.iter() {
-        let (open, finish, progress) = (open.clone(), finish.clone(), progress.clone());
-        part.when_over(move |_| {
-            progress.lock().advance();
-            if open.fetch_sub(1, std::sync::atomic::Ordering::AcqRel) == 1
-                && let Some(finish) = finish.lock().take()
-            {
-                finish();
-            }
-        });
-    }
-    Ok(whole)
 }
 
 /// Results as they are asked for, in order or as they come, with a bounded number of jobs ahead; the input is read as
@@ -312,13 +265,14 @@ pub fn stream_ahead(
     let place = Place::of(ctx, "imap");
     let pool = pool.clone();
     let ahead = pool.size().saturating_mul(2).saturating_add(2);
+    let chunk_size = mapping.chunk.unwrap_or(1);
     let mut open = Open(VecDeque::new());
     let mut exhausted = false;
     let mut ready = VecDeque::new();
     let mut fill = move |ctx: &NativeCallContext, open: &mut Open, mapping: &Mapping| -> Outcome<()> {
         while !exhausted && open.0.len() < ahead {
-            let chunk = input.by_ref().take(mapping.chunk).collect::<Outcome<Vec<_>>>()?;
-            exhausted = chunk.len() < mapping.chunk;
+            let chunk = input.by_ref().take(chunk_size).collect::<Outcome<Vec<_>>>()?;
+            exhausted = chunk.len() < chunk_size;
             if chunk.is_empty() {
                 break;
             }
@@ -326,7 +280,7 @@ pub fn stream_ahead(
                 .into_iter()
                 .map(|item| pack_arguments(ctx, vec![item], &Holder::Outside))
                 .collect::<Outcome<Vec<_>>>()?;
-            open.0.push_back(submit_chunk(ctx, &pool, &mapping.function, chunk)?);
+            open.0.push_back(submit_chunk(ctx, &pool, &mapping.function, chunk, false)?);
         }
         Ok(())
     };
@@ -397,18 +351,14 @@ pub fn make_pool(
     if !on.is_processes() {
         // A thread does not die of itself, so there is nothing to try again.
         let initializer = initializer.map(|f| initializer_job(ctx, f, initargs)).transpose()?;
-        let (role, farewell) = (Role::Service, None);
-        let plan = Plan { kind, size, name, initializer, role, farewell, jobs_per_worker, broken };
-        return Ok(Arc::new(JobPool { threads: Pool::new(plan), team: None }));
+        let plan = Plan { kind, size, name, initializer, agents: None, jobs_per_worker, broken };
+        return Ok(Arc::new(JobPool { threads: Pool::new(plan), on }));
     }
     let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?;
-    let team = Team::new(&host(), initializer, retries);
-    let (prepares, leaves) = (team.clone(), team.clone());
-    let initializer: Option<Initializer> = Some(Arc::new(move || prepares.prepare()));
-    let (role, farewell): (_, Option<Arc<dyn Fn() + Send + Sync>>) =
-        (Role::Workman, Some(Arc::new(move || leaves.dismiss())));
-    let plan = Plan { kind, size, name, initializer, role, farewell, jobs_per_worker, broken };
-    Ok(Arc::new(JobPool { threads: Pool::new(plan), team: Some(team) }))
+    let team = Team { host: host(), initializer, retries };
+    let agents: Agents<Done> = Arc::new(move || team.agent());
+    let plan = Plan { kind, size, name, initializer: None, agents: Some(agents), jobs_per_worker, broken };
+    Ok(Arc::new(JobPool { threads: Pool::new(plan), on }))
 }
 
 /// What does the jobs of a pool.
@@ -421,7 +371,7 @@ pub enum On {
 }
 
 impl On {
-    fn is_processes(self) -> bool {
+    pub(super) fn is_processes(self) -> bool {
         self == On::Processes
     }
 }

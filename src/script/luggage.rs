@@ -3,6 +3,9 @@
 //! Invariant: who holds a [`Luggage`] holds what is in it; dropped on the way, it is closed. It can be copied, since an errand
 //! may be sent again.
 //!
+//! Descriptors go with the message. Handles stay where they are: what goes is the number of an entry, and what comes out is a
+//! stand-in ([`super::far`]), or, where the object lives, the handle itself. Under simulated time it is always the handle itself.
+//!
 //! Blobs and texts that are big lie one after the other in one memory file, which is sealed before it goes: so they are written
 //! once and read once, whatever lies between, and the socket is free for others.
 //!
@@ -12,10 +15,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use rhai::Dynamic;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create};
 use rustix::io::{Errno, pread, write};
 
+use super::parcel::make_content_over;
+use crate::kernel::Holder;
 use crate::worker::pair::{End, Payload};
 use crate::worker::wire::{Descriptors, MOST_DESCRIPTORS};
 
@@ -29,6 +35,7 @@ type OneEnd = Arc<Mutex<Option<End<Packed>>>>;
 #[derive(Clone, Default)]
 pub struct Luggage {
     descriptors: Descriptors,
+    handles: Vec<Dynamic>,
     /// Under simulated time only.
     ends: Vec<OneEnd>,
     /// How many bytes lie in memory files.
@@ -63,6 +70,28 @@ impl Luggage {
     /// For a message that is only bytes.
     pub fn without_files() -> Luggage {
         Luggage { without_files: true, ..Luggage::default() }
+    }
+
+    /// What came with these descriptors and handles.
+    pub fn with_handles(descriptors: Descriptors, handles: Vec<Dynamic>) -> Luggage {
+        Luggage { descriptors, handles, ..Luggage::default() }
+    }
+
+    /// The handles in it.
+    pub fn handles(&self) -> &[Dynamic] {
+        &self.handles
+    }
+
+    /// Puts a handle in, and its number. On the way it is held by the outside: who sent it may wait for what comes of it.
+    pub fn add_handle(&mut self, mut handle: Dynamic) -> u64 {
+        make_content_over(&mut handle, &Holder::Outside);
+        self.handles.push(handle);
+        self.handles.len() as u64 - 1
+    }
+
+    /// The handle of this number.
+    pub fn handle(&self, number: u64) -> Option<&Dynamic> {
+        self.handles.get(usize::try_from(number).ok()?)
     }
 
     /// The descriptors in it, for a message.

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::broker::Broker;
 use super::done::Done;
 use super::errand::{self, Answer, Performed};
 use super::host::Host;
@@ -17,7 +18,8 @@ use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
 use crate::sync::Fault;
-use crate::worker::wire::{Reply, ToWorker};
+use crate::worker::switchboard::Line;
+use crate::worker::wire::{Descriptors, Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
 
 /// The simulated number of the first process. No real process has so high a number, so a signal that is sent to one by
@@ -34,9 +36,13 @@ pub fn simulated_pid(process: u64) -> i64 {
 
 /// The task that is the simulated process of this number now, or stands for it.
 pub fn simulated(kernel: &Kernel, pid: i64) -> Option<Arc<Task>> {
-    let number =
-        u64::try_from(pid).ok()?.checked_sub(FIRST_SIMULATED).filter(|number| *number > 0 && kernel.is_sim())?;
-    kernel.tasks().into_iter().find(|task| task.stands_for() == number)
+    numbered(kernel, u64::try_from(pid).ok()?.checked_sub(FIRST_SIMULATED)?)
+}
+
+/// The same by its place among the simulated processes; the program itself, 0, is none.
+pub fn numbered(kernel: &Kernel, number: u64) -> Option<Arc<Task>> {
+    let is_simulated = number > 0 && kernel.is_sim();
+    kernel.tasks().into_iter().find(|task| is_simulated && task.stands_for() == number)
 }
 
 /// What is known of a process while it runs, and after.
@@ -95,8 +101,7 @@ impl Process {
             });
         } else {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
-            let Packed { bytes, luggage } = errand;
-            worker.tell_with(&ToWorker::Run(ERRAND, bytes.into()), luggage.into_descriptors());
+            hand_over(&self.host, &worker, ERRAND, errand).map_err(ExecFault::NoProcess)?;
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
             self.thread.give(move || {
@@ -178,7 +183,7 @@ impl Process {
         match self.fate.worker.get() {
             Some(worker) => end(worker),
             // One that is not on its way yet gets to hear of it before it does anything.
-            None if self.thread.task().kill_process(signal) => {}
+            None if self.thread.task().end_process(signal.cast_signed().saturating_neg()) => {}
             None => _ = self.fate.early.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire),
         }
         Ok(())
@@ -219,9 +224,47 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
     Ok(worker)
 }
 
+/// Sends an errand to a worker. The first that has handles with it opens the way back for them.
+///
+/// # Errors
+/// Those of the system.
+pub fn hand_over(host: &Arc<Host>, worker: &Worker, number: u64, errand: Packed) -> std::io::Result<()> {
+    let Packed { bytes, luggage } = errand;
+    let exported = if luggage.handles().is_empty() {
+        Vec::new()
+    } else {
+        let broker = host.broker()?;
+        let line = worker.line_by(broker.switchboard(), broker.slab())?;
+        broker.export(&line, &luggage)
+    };
+    worker.tell_with(&ToWorker::Run(number, bytes.into(), exported), luggage.into_descriptors());
+    Ok(())
+}
+
+/// What belongs to the reply to an errand: descriptors, and the handles that the worker sent back.
+pub fn luggage_of(host: &Arc<Host>, worker: &Worker, errand: u64, descriptors: Descriptors) -> Luggage {
+    let handles = line_of(host, worker).map_or_else(Vec::new, |(broker, line)| broker.lent(&line, errand));
+    Luggage::with_handles(descriptors, handles)
+}
+
+/// A worker has ended: waits until all its calls are done, and what it held is given back. Nobody is to find a lock in its
+/// hands, or miss what it has put into a queue.
+pub fn await_calls(host: &Arc<Host>, worker: &Worker) {
+    if let Some((broker, line)) = line_of(host, worker) {
+        // The end of the program ends this too.
+        let _over = door::block_through(&mut line.over().waiting(), None);
+        broker.forget(&line);
+    }
+}
+
+fn line_of(host: &Arc<Host>, worker: &Worker) -> Option<(Arc<Broker>, Arc<Line>)> {
+    // Where there is a line there is a broker.
+    worker.line().cloned().and_then(|line| Some((host.broker().ok()?, line)))
+}
+
 /// The talk of the current task with a worker about one errand: what the task is told to do meanwhile is passed on.
 pub struct Talk<'a> {
-    host: &'a Host,
+    host: &'a Arc<Host>,
     worker: &'a Arc<Worker>,
     errand: u64,
     interrupted: bool,
@@ -239,7 +282,7 @@ pub struct Ended {
 
 impl<'a> Talk<'a> {
     /// About the errand of this number.
-    pub fn new(host: &'a Host, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
+    pub fn new(host: &'a Arc<Host>, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
         Talk { host, worker, errand, interrupted: false }
     }
 
@@ -249,11 +292,14 @@ impl<'a> Talk<'a> {
     /// How the worker ended, when there will be none.
     pub fn until_reply(&mut self) -> Result<Option<Answer>, Ended> {
         loop {
-            match self.worker.hear() {
-                Ok(Heard::Reply(_, reply, descriptors)) => {
-                    return Ok(Some(Answer { reply, luggage: Luggage::of(descriptors) }));
+            match self.worker.hear(None) {
+                Ok(Heard::Reply(number, reply, descriptors)) => {
+                    let luggage = luggage_of(self.host, self.worker, number, descriptors);
+                    return Ok(Some(Answer { reply, luggage }));
                 }
+                Ok(Heard::Began(_) | Heard::Back(_)) => {}
                 Ok(Heard::Ended { end, left, begun }) => {
+                    await_calls(self.host, self.worker);
                     return Err(Ended { end, left, has_begun: begun == self.errand });
                 }
                 Err(Stop::Cancelled) => match self.host.signals().asked_with() {
@@ -294,7 +340,7 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
         (End::Signal(_), _) if asked => nothing(),
         (End::Code(_), Some(answer)) => errand::received(host, &answer),
         (End::Code(_), None) if left => nothing(),
-        (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code),
+        (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code, 1),
     };
     fate.code.get_or_init(|| code);
     done
@@ -304,13 +350,14 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
 fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, errand: Packed) -> Done {
     let performed = match fate.early.load(Ordering::Acquire) {
         0 => current().as_process(|| errand::perform(host, errand)),
-        signal => Err(signal),
+        signal => Err(signal.cast_signed().saturating_neg()),
     };
     let (code, done) = match performed {
-        Err(signal) => {
-            let code = signal.cast_signed().saturating_neg();
+        // One of its threads called `exit`.
+        Err(status @ 0..) => (status, nothing()),
+        Err(code) => {
             let asked = fate.by_request.load(Ordering::Acquire);
-            (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code) })
+            (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code, 1) })
         }
         Ok(Performed::Reply(answer)) => (code_of(&answer.reply), errand::received(host, &answer)),
         Ok(Performed::Exit(status)) => (status, nothing()),

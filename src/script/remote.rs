@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::errand::{self, Answer, Performed};
+use super::far;
 use super::handler::Raised;
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
@@ -14,9 +15,11 @@ use super::run::{Script, outlast_threads, parse};
 use super::throw::Thrown;
 use crate::kernel::{Kernel, Role, Stop, Task, block, current};
 use crate::signals::Signal;
+use crate::sync::lock_state::Slab;
 use crate::sync::select::Idle;
 use crate::sync::{Order, Queue};
 use crate::worker::desk::Desk;
+use crate::worker::link::Link;
 use crate::worker::wire::{FromWorker, Letter, Reply, ToWorker};
 
 type Errands = Queue<(u64, Packed)>;
@@ -28,6 +31,8 @@ struct Current {
     /// The last that was done.
     done: u64,
     cancelled: Vec<u64>,
+    /// Those that were given back.
+    given_back: Vec<u64>,
 }
 
 struct Office {
@@ -81,9 +86,23 @@ impl Office {
             ToWorker::Begin { .. } => {}
             ToWorker::Sources(sources) => sources.into_iter().for_each(|(name, text)| self.learn(name, text)),
             // It is closed only after the last.
-            ToWorker::Run(number, bytes) => {
-                let errand = Packed { bytes: bytes.into_vec(), luggage: Luggage::of(letter.descriptors) };
+            ToWorker::Run(number, bytes, exported) => {
+                let luggage = match self.host.link() {
+                    Some(link) => far::luggage_of(link, &exported, letter.descriptors),
+                    None => Luggage::of(letter.descriptors),
+                };
+                let errand = Packed { bytes: bytes.into_vec(), luggage };
                 let _open = self.errands.try_put((number, errand));
+            }
+            ToWorker::Link => {
+                let mut descriptors = letter.descriptors.into_iter();
+                let (socket, slab) = (descriptors.next(), descriptors.next());
+                let slab = slab.and_then(|file| Slab::attach(file).ok());
+                let link = socket.map(|socket| Link::new(self.host.kernel(), socket, slab));
+                // Without it the handles of the errands that come are not there, and the errands say so.
+                if let Some(Ok(link)) = link {
+                    self.host.set_link(link);
+                }
             }
             ToWorker::Cancel(number) => {
                 let mut current = self.current.lock();
@@ -93,6 +112,7 @@ impl Office {
                     current.cancelled.push(number);
                 }
             }
+            ToWorker::TakeBack(number) => self.give_back(number),
             ToWorker::Interrupt(number) => {
                 if let Some(signal) = Signal::numbered(number) {
                     // It is one that asks to stop, which needs nothing of the system.
@@ -100,6 +120,16 @@ impl Office {
                 }
             }
             ToWorker::NoMore => self.errands.close(),
+        }
+    }
+
+    /// The main process wants an errand back.
+    fn give_back(&self, number: u64) {
+        let mut current = self.current.lock();
+        if number > current.number.unwrap_or(current.done) && !current.given_back.contains(&number) {
+            current.given_back.push(number);
+            drop(current);
+            self.desk.say(&FromWorker::Back(number));
         }
     }
 
@@ -112,6 +142,9 @@ impl Office {
     /// Does all errands; the status of the worker.
     fn work(&self, me: &Arc<Task>) -> i32 {
         loop {
+            if self.errands.is_empty() {
+                self.desk.send();
+            }
             match block(&mut Idle(self.errands.getting()), None) {
                 Ok(Ok((number, errand))) => {
                     if let Some(status) = self.run(me, number, errand) {
@@ -127,6 +160,7 @@ impl Office {
                 Ok(Err(_)) | Err(_) => break,
             }
         }
+        self.desk.send();
         while let Some(error) = outlast_threads(&self.host) {
             self.tell(error);
         }
@@ -145,6 +179,10 @@ impl Office {
     fn run(&self, me: &Arc<Task>, number: u64, errand: Packed) -> Option<i32> {
         {
             let mut current = self.current.lock();
+            if let Some(at) = current.given_back.iter().position(|back| *back == number) {
+                current.given_back.swap_remove(at);
+                return None;
+            }
             current.number = Some(number);
             let told = current.cancelled.iter().filter(|cancelled| **cancelled == number).count();
             current.cancelled.retain(|cancelled| *cancelled > number);
@@ -153,6 +191,15 @@ impl Office {
         self.desk.say(&FromWorker::Began(number));
         let performed = errand::perform(&self.host, errand);
         current().abandon_held();
+        if let Some(link) = self.host.link() {
+            // Whoever hears of the reply can rely on all that was done before.
+            match &performed {
+                Performed::Reply(answer) if !answer.luggage.handles().is_empty() => {
+                    link.lend(number, far::entries(&answer.luggage));
+                }
+                _ => link.settle(),
+            }
+        }
         {
             let mut current = self.current.lock();
             (current.number, current.done) = (None, number);
@@ -171,7 +218,8 @@ impl Office {
                     }
                 }
                 let Answer { reply, luggage } = answer;
-                self.desk.say_with(&FromWorker::Reply(number, reply), luggage.into_descriptors());
+                // It goes out with what is said next, which is at once.
+                self.desk.note(&FromWorker::Reply(number, reply), luggage.into_descriptors());
                 None
             }
             Performed::Exit(status) => Some(status),

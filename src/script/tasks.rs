@@ -85,7 +85,11 @@ pub fn stopped(stop: Stop) -> Done {
 pub fn failed(error: Thrown, source: Option<&str>) -> Done {
     match Ending::of(&error) {
         Some(Ending::Exit(status)) => {
-            host().kernel().request_exit(status);
+            let kernel = host().kernel().clone();
+            match super::process::numbered(&kernel, current().process()) {
+                Some(process) => _ = process.end_process(status),
+                None => kernel.request_exit(status),
+            }
             Done::Over
         }
         Some(Ending::Over) => Done::Over,

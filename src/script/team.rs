@@ -1,171 +1,65 @@
 //! The workers of a pool of processes.
 //!
-//! Each thread of the pool talks to one worker, and a job is an errand to it: so the queue, the futures, the order of results
-//! and the bounds are those of the thread pool, and only what a job does is different. Under simulated time the thread does
-//! the worker's work itself.
+//! Each thread of the pool has one worker, and a job is an errand to it: so the queue, the futures, the order of results and
+//! the bounds are those of the thread pool, and only what a job does is different. Under simulated time the thread does the
+//! worker's work itself.
 //!
-//! Invariants: a worker has at most one errand; one that died is replaced before the next job of its thread; an errand that
-//! may have begun is not done again, unless the pool was told to try again.
+//! Invariant: one that died is replaced before the next errand of its thread.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use rhai::{Array, Dynamic, Map};
+use rhai::{Array, Map};
 
 use super::done::Done;
 use super::errand::{self, Answer, Performed};
 use super::failure::Failure;
-use super::host::Host;
+use super::host::{Host, run_in};
 use super::luggage::Packed;
-use super::parcel::Parcel;
-use super::process::{Talk, employ};
-use crate::kernel::{TaskId, current};
+use super::process::{await_calls, employ, hand_over, luggage_of};
+use crate::command::spec::GRACE;
+use crate::exec::errands::{Agent, Errand, News, Recall};
+use crate::kernel::{Stop, current};
 use crate::worker::wire::{Reply, ToWorker};
-use crate::worker::workman::Worker;
+use crate::worker::workman::{Heard, Worker};
 
-/// See the module.
+/// The number of the errand that is the initializer. Those of the pool begin with 1.
+const INITIALIZER: u64 = 0;
+
+/// What the workers of a pool have in common.
+#[derive(Clone)]
 pub struct Team {
-    host: Arc<Host>,
+    /// Whose functions they call.
+    pub host: Arc<Host>,
     /// What each worker does first.
-    initializer: Option<Packed>,
+    pub initializer: Option<Packed>,
     /// How often an errand is tried again whose worker died.
-    retries: usize,
-    workers: Mutex<HashMap<TaskId, Arc<Worker>>>,
-    errands: AtomicU64,
-}
-
-/// How an errand ended.
-enum Came {
-    To(Done),
-    /// The worker ended, with this exit code.
-    ToNothing(i32),
-    /// The worker ended so before it began with the errand.
-    ToNoBeginning(i32),
+    pub retries: usize,
 }
 
 impl Team {
-    /// A team without workers yet.
-    pub fn new(host: &Arc<Host>, initializer: Option<Packed>, retries: usize) -> Arc<Team> {
-        let (workers, errands) = (Mutex::default(), AtomicU64::new(1));
-        Arc::new(Team { host: host.clone(), initializer, retries, workers, errands })
-    }
-
-    /// The worker of the current task is to be ready before its first errand. What became of the initializer.
-    pub fn prepare(&self) -> Done {
+    /// Who hands errands to the worker of the current task.
+    pub fn agent(&self) -> Box<dyn Agent<Done> + Send> {
         if self.host.kernel().is_sim() {
-            return match &self.initializer {
-                Some(errand) => self.simulate(errand).unwrap_or_else(|code| self.died("initializer", code)),
-                None => Done::Value(Parcel::plain(Dynamic::UNIT)),
-            };
-        }
-        match self.hire() {
-            Ok(_) => Done::Value(Parcel::plain(Dynamic::UNIT)),
-            Err(done) => done,
+            Box::new(Player { team: self.clone(), given: None })
+        } else {
+            Box::new(Foreman { team: self.clone(), worker: None, number: INITIALIZER, was_interrupted: false })
         }
     }
 
-    /// Does an errand whose function is called `name`.
-    pub fn run(&self, errand: &Packed, name: &str) -> Done {
-        let mut tries_left = self.retries;
-        loop {
-            match self.attempt(errand) {
-                Came::To(done) => return done,
-                Came::ToNothing(_) if tries_left > 0 => tries_left -= 1,
-                Came::ToNothing(code) | Came::ToNoBeginning(code) => return self.died(name, code),
-            }
-        }
-    }
-
-    fn attempt(&self, errand: &Packed) -> Came {
-        if self.host.kernel().is_sim() {
-            return self.simulate(errand).map_or_else(Came::ToNothing, Came::To);
-        }
-        let kept = self.workers.lock().get(&current().id()).filter(|worker| !worker.has_ended()).cloned();
-        if let Some(worker) = kept {
-            match self.send(&worker, errand) {
-                // It was about to end when it got the errand. A new one that does so is no accident.
-                Came::ToNoBeginning(_) => {}
-                came => return came,
-            }
-        }
-        match self.hire() {
-            Ok(worker) => self.send(&worker, errand),
-            Err(done) => Came::To(done),
-        }
-    }
-
-    /// A new worker for the current task; the failure of its initializer.
-    fn hire(&self) -> Result<Arc<Worker>, Done> {
-        let me = current();
-        let worker = employ(&self.host, &me).map_err(|error| self.not_started(&error))?;
-        self.workers.lock().insert(me.id(), worker.clone());
-        if let Some(errand) = &self.initializer {
-            match self.send(&worker, errand) {
-                Came::To(Done::Value(_)) => {}
-                Came::To(done) => return Err(done),
-                Came::ToNothing(code) | Came::ToNoBeginning(code) => return Err(self.died("initializer", code)),
-            }
-        }
-        Ok(worker)
-    }
-
-    fn send(&self, worker: &Arc<Worker>, errand: &Packed) -> Came {
-        let host = &self.host;
-        worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
-        let number = self.errands.fetch_add(1, Ordering::Relaxed);
-        let Packed { bytes, luggage } = errand.clone();
-        worker.tell_with(&ToWorker::Run(number, bytes.into()), luggage.into_descriptors());
-        let mut talk = Talk::new(host, worker, number);
-        let came = match talk.until_reply() {
-            Ok(Some(Answer { reply: Reply::Failed(_), .. })) if talk.was_interrupted() => Came::To(self.interrupted()),
-            Ok(Some(answer)) => Came::To(errand::received(host, &answer)),
-            Ok(None) => return Came::To(Done::Over),
-            // Its end was the program's, and nobody hears of it.
-            Err(_) if host.kernel().is_over() => Came::To(Done::Over),
-            Err(_) if talk.was_interrupted() => Came::To(self.interrupted()),
-            Err(ended) if ended.has_begun => Came::ToNothing(ended.end.code()),
-            Err(ended) => Came::ToNoBeginning(ended.end.code()),
-        };
-        if worker.has_ended() {
-            self.workers.lock().remove(&current().id());
-        }
-        came
-    }
-
-    fn simulate(&self, errand: &Packed) -> Result<Done, i32> {
-        match current().as_process(|| errand::perform(&self.host, errand.clone())) {
-            Ok(Performed::Reply(answer)) => Ok(errand::received(&self.host, &answer)),
-            Ok(Performed::Exit(status)) => Err(status),
-            Ok(Performed::Over) => Ok(Done::Over),
-            Err(signal) => Err(signal.cast_signed().saturating_neg()),
-        }
-    }
-
-    /// The current task does no more errands: its worker ends, and that is waited for.
-    pub fn dismiss(&self) {
-        let worker = self.workers.lock().remove(&current().id());
-        if let Some(worker) = worker {
-            worker.tell(&ToWorker::NoMore);
-            let mut talk = Talk::new(&self.host, &worker, 0);
-            while let Ok(Some(_)) = talk.until_reply() {}
-        }
-    }
-
-    fn died(&self, name: &str, code: i32) -> Done {
+    fn died(&self, name: &str, code: i32, tries: usize) -> Done {
         let what = format!("the worker of {} that ran {name}", current().name());
-        errand::died(&self.host, &what, name, code)
+        errand::died(&self.host, &what, name, code, tries)
     }
 
-    fn interrupted(&self) -> Done {
+    fn cancelled(&self, why: &str) -> Done {
         let map = Map::from([
             ("kind".into(), "Cancelled".into()),
-            ("message".into(), "this job was cancelled: the program was interrupted".into()),
+            ("message".into(), format!("this job was cancelled: {why}").into()),
             ("what".into(), "job".into()),
             ("stack".into(), Array::new().into()),
         ]);
-        super::host::run_in(&self.host, || Done::Cancelled(Failure::arrived(map, true)))
+        run_in(&self.host, || Done::Cancelled(Failure::arrived(map, true)))
     }
 
     fn not_started(&self, error: &std::io::Error) -> Done {
@@ -173,6 +67,220 @@ impl Team {
             ("kind".into(), "ThreadError".into()),
             ("message".into(), format!("the system cannot start another process: {error}").into()),
         ]);
-        super::host::run_in(&self.host, || Done::Failed(Failure::arrived(map, false)))
+        run_in(&self.host, || Done::Failed(Failure::arrived(map, false)))
     }
+}
+
+/// Talks to a worker process.
+struct Foreman {
+    team: Team,
+    worker: Option<Arc<Worker>>,
+    /// The last errand that was handed over.
+    number: u64,
+    /// The worker was asked to stop because the program was.
+    was_interrupted: bool,
+}
+
+impl Foreman {
+    /// The worker, or a new one.
+    fn worker(&mut self) -> Result<Arc<Worker>, Done> {
+        if let Some(worker) = self.worker.clone().filter(|worker| !worker.has_ended()) {
+            return Ok(worker);
+        }
+        let worker = employ(&self.team.host, &current()).map_err(|error| self.team.not_started(&error))?;
+        (self.worker, self.was_interrupted) = (Some(worker.clone()), false);
+        if let Some(initializer) = self.team.initializer.clone() {
+            hand_over(&self.team.host, &worker, INITIALIZER, initializer)
+                .map_err(|error| self.team.not_started(&error))?;
+            loop {
+                match self.hear(None) {
+                    News::Done(_, Done::Value(_)) => break,
+                    News::Done(_, failed) => return Err(failed),
+                    News::Lost { code, .. } => return Err(self.team.died("initializer", code, 1)),
+                    News::Over => return Err(Done::Over),
+                    News::Unwanted => _ = self.stop(INITIALIZER),
+                    News::Began(_) | News::Back(_) | News::Nothing => {}
+                }
+            }
+        }
+        Ok(worker)
+    }
+
+    fn interrupted(&self) -> Done {
+        self.team.cancelled("the program was interrupted")
+    }
+}
+
+impl Agent<Done> for Foreman {
+    fn prepare(&mut self) -> Result<(), Done> {
+        self.worker().map(drop)
+    }
+
+    fn hand(&mut self, number: u64, errand: &Errand<Done>) -> Result<(), Done> {
+        let worker = self.worker()?;
+        let host = &self.team.host;
+        worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
+        hand_over(host, &worker, number, errand.content.clone()).map_err(|error| self.team.not_started(&error))?;
+        self.number = number;
+        Ok(())
+    }
+
+    fn hear(&mut self, limit: Option<Duration>) -> News<Done> {
+        let Some(worker) = &self.worker else {
+            return News::Lost { begun: INITIALIZER, code: 0 };
+        };
+        let host = &self.team.host;
+        match worker.hear(limit) {
+            Ok(Heard::Began(number)) => News::Began(number),
+            Ok(Heard::Back(number)) => News::Back(number),
+            Ok(Heard::Reply(number, Reply::Failed(_), _)) if self.was_interrupted => {
+                News::Done(number, self.interrupted())
+            }
+            Ok(Heard::Reply(number, reply, descriptors)) => {
+                let luggage = luggage_of(host, worker, number, descriptors);
+                News::Done(number, errand::received(host, &Answer { reply, luggage }))
+            }
+            Ok(Heard::Ended { end, begun, .. }) => {
+                await_calls(host, worker);
+                self.worker = None;
+                // Its end was the program's, and nobody hears of it.
+                if host.kernel().is_over() { News::Over } else { News::Lost { begun, code: end.code() } }
+            }
+            Err(Stop::TimedOut) => News::Nothing,
+            Err(Stop::Cancelled) => News::Unwanted,
+            Err(_) => News::Over,
+        }
+    }
+
+    fn recall(&self) -> Option<Recall> {
+        let worker = self.worker.clone();
+        Some(Arc::new(move |number| {
+            if let Some(worker) = &worker {
+                worker.tell(&ToWorker::TakeBack(number));
+            }
+        }))
+    }
+
+    fn retries(&self) -> usize {
+        self.team.retries
+    }
+
+    fn stop(&mut self, number: u64) -> Option<Duration> {
+        let worker = self.worker.as_ref()?;
+        match self.team.host.signals().asked_with() {
+            None => {
+                worker.tell(&ToWorker::Cancel(number));
+                Some(GRACE)
+            }
+            Some(signal) => {
+                // Once: the second time it would end at once.
+                if !std::mem::replace(&mut self.was_interrupted, true) {
+                    worker.tell(&ToWorker::Interrupt(signal.number));
+                }
+                None
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.kill();
+        }
+    }
+
+    fn lost(&mut self, errand: &Errand<Done>, code: i32, tries: usize) -> Done {
+        if self.was_interrupted { self.interrupted() } else { self.team.died(&errand.name, code, tries) }
+    }
+
+    fn killed(&mut self, _errand: &Errand<Done>) -> Done {
+        match self.was_interrupted {
+            true => self.interrupted(),
+            false => self.team.cancelled("its process did not stop when it was asked to, and was killed"),
+        }
+    }
+
+    fn leave(&mut self) {
+        let Some(worker) = self.worker.clone() else {
+            return;
+        };
+        worker.tell(&ToWorker::NoMore);
+        let mut limit = None;
+        loop {
+            match self.hear(limit) {
+                News::Lost { .. } | News::Over => return,
+                News::Unwanted => limit = self.stop(self.number).or(limit),
+                News::Nothing => worker.kill(),
+                News::Began(_) | News::Back(_) | News::Done(..) => {}
+            }
+        }
+    }
+}
+
+/// Does the worker's work itself, under simulated time.
+struct Player {
+    team: Team,
+    given: Option<(u64, Packed)>,
+}
+
+impl Player {
+    fn play(&self, errand: Packed) -> Result<Done, i32> {
+        let host = &self.team.host;
+        match current().as_process(|| errand::perform(host, errand)) {
+            Ok(Performed::Reply(reply)) => Ok(errand::received(host, &reply)),
+            Ok(Performed::Exit(code)) | Err(code) => Err(code),
+            Ok(Performed::Over) => Ok(Done::Over),
+        }
+    }
+}
+
+impl Agent<Done> for Player {
+    fn prepare(&mut self) -> Result<(), Done> {
+        let Some(initializer) = self.team.initializer.clone() else {
+            return Ok(());
+        };
+        match self.play(initializer) {
+            Ok(Done::Value(_)) => Ok(()),
+            Ok(done) => Err(done),
+            Err(code) => Err(self.team.died("initializer", code, 1)),
+        }
+    }
+
+    fn hand(&mut self, number: u64, errand: &Errand<Done>) -> Result<(), Done> {
+        self.given = Some((number, errand.content.clone()));
+        Ok(())
+    }
+
+    fn hear(&mut self, _limit: Option<Duration>) -> News<Done> {
+        let Some((number, errand)) = self.given.take() else {
+            return News::Over;
+        };
+        match self.play(errand) {
+            Ok(done) => News::Done(number, done),
+            Err(code) => News::Lost { begun: number, code },
+        }
+    }
+
+    fn recall(&self) -> Option<Recall> {
+        None
+    }
+
+    fn retries(&self) -> usize {
+        self.team.retries
+    }
+
+    fn stop(&mut self, _number: u64) -> Option<Duration> {
+        None
+    }
+
+    fn kill(&mut self) {}
+
+    fn lost(&mut self, errand: &Errand<Done>, code: i32, tries: usize) -> Done {
+        self.team.died(&errand.name, code, tries)
+    }
+
+    fn killed(&mut self, errand: &Errand<Done>) -> Done {
+        self.lost(errand, 0, 1)
+    }
+
+    fn leave(&mut self) {}
 }

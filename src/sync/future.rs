@@ -2,7 +2,7 @@
 //!
 //! Invariants: a future goes from pending to running to done, or from pending to cancelled, and never back; its result is
 //! set once; whoever waits goes on when it is done or cancelled; callbacks are called once each, in the order in which
-//! they were added.
+//! they were added; one that is lent to somebody elsewhere is not cancelled before it is known that it has not begun there.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,12 +12,19 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use crate::kernel::door::block_through;
 use crate::kernel::{
-    Enders, Kernel, ObjectCore, Operation, Site, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door,
+    Enders, Kernel, ObjectCore, Operation, Site, TaskId, Ticket, WaitQueue, Waitable, Waker, block, current, door,
 };
 
 /// Who could run a future that is pending.
 pub type Runners = Arc<dyn Fn() -> Enders + Send + Sync>;
+
+/// Asks whoever a future is lent to whether it has begun there.
+pub type AskBack = Arc<dyn Fn() + Send + Sync>;
+
+/// How long a cancellation waits for the answer of whoever the future is lent to.
+const ANSWER: Duration = Duration::from_secs(1);
 
 type Callback<T> = Box<dyn FnOnce(&Arc<Future<T>>) + Send>;
 
@@ -46,6 +53,26 @@ struct State<T> {
     result: Option<T>,
     waiters: WaitQueue,
     callbacks: Vec<Callback<T>>,
+    /// By whom it was lent, and how to have it back.
+    lent: Option<(TaskId, AskBack)>,
+    /// It is to be cancelled when it comes back.
+    unwanted: bool,
+    /// Those who wait for it to come back, or to begin.
+    asking: WaitQueue,
+}
+
+impl<T> Default for State<T> {
+    fn default() -> Self {
+        State {
+            stage: Stage::Pending,
+            result: None,
+            waiters: WaitQueue::default(),
+            callbacks: Vec::new(),
+            lent: None,
+            unwanted: false,
+            asking: WaitQueue::default(),
+        }
+    }
 }
 
 /// See the module.
@@ -58,8 +85,7 @@ pub struct Future<T> {
 impl<T: Send + 'static> Future<T> {
     /// A pending future; `runners` says who could run it, for the deadlock search.
     pub fn new(kind: &'static str, runners: Option<Runners>) -> Arc<Future<T>> {
-        let state = State { stage: Stage::Pending, result: None, waiters: WaitQueue::default(), callbacks: Vec::new() };
-        Arc::new(Future { core: ObjectCore::new(kind), runners, state: Mutex::new(state) })
+        Self::around(ObjectCore::new(kind), runners)
     }
 
     /// A pending future that nobody in particular could run, in `kernel`, made at `born`.
@@ -68,8 +94,7 @@ impl<T: Send + 'static> Future<T> {
     }
 
     fn around(core: Arc<ObjectCore>, runners: Option<Runners>) -> Arc<Future<T>> {
-        let state = State { stage: Stage::Pending, result: None, waiters: WaitQueue::default(), callbacks: Vec::new() };
-        Arc::new(Future { core, runners, state: Mutex::new(state) })
+        Arc::new(Future { core, runners, state: Mutex::default() })
     }
 
     /// `task` begins to run it: false when it was cancelled before.
@@ -78,8 +103,65 @@ impl<T: Send + 'static> Future<T> {
         let pending = state.stage == Stage::Pending;
         if pending {
             state.stage = Stage::Running(task);
+            state.lent = None;
+            state.asking.grant_all();
         }
         pending
+    }
+
+    /// `task` lends it to somebody elsewhere, who may begin to run it at any time: false when it was cancelled before. What
+    /// `task` runs already can be lent again.
+    pub fn lend(&self, task: TaskId, ask_back: AskBack) -> bool {
+        let mut state = self.state.lock();
+        match state.stage {
+            Stage::Pending => state.lent = Some((task, ask_back)),
+            Stage::Running(by) => return by == task,
+            Stage::Done | Stage::Cancelled => return false,
+        }
+        true
+    }
+
+    /// It has come back, and had not begun: true when it is still wanted.
+    pub fn is_back(self: &Arc<Self>) -> bool {
+        let wanted = {
+            let mut state = self.state.lock();
+            state.lent = None;
+            !state.unwanted && state.asking.is_empty()
+        };
+        if !wanted {
+            self.settle(Stage::Cancelled, None);
+        }
+        self.state.lock().asking.grant_all();
+        wanted
+    }
+
+    /// Cancels it if it has not begun; where it is lent, as soon as it comes back.
+    pub fn cancel_later(self: &Arc<Self>) {
+        let lent = {
+            let mut state = self.state.lock();
+            state.unwanted = true;
+            state.lent.clone()
+        };
+        match lent {
+            Some((_, ask_back)) => ask_back(),
+            None => _ = self.cancel(),
+        }
+    }
+
+    /// Waits for whoever it is lent to, who says whether it has begun.
+    fn ask_back(self: &Arc<Self>) {
+        let lent = self.state.lock().lent.clone();
+        match lent {
+            None => {}
+            // Who would hear the answer cannot wait for it.
+            Some((lender, _)) if lender == current().id() => self.cancel_later(),
+            Some((_, ask_back)) => {
+                ask_back();
+                // Without an answer it may have begun.
+                let _answer =
+                    block_through(&mut Asking { future: self.clone(), ticket: Ticket::default() }, Some(ANSWER));
+            }
+        }
     }
 
     /// Sets the result, lets all go on that wait, and calls the callbacks in this task.
@@ -87,9 +169,11 @@ impl<T: Send + 'static> Future<T> {
         self.settle(Stage::Done, Some(result));
     }
 
-    /// Cancels it if it has not begun: true when it is cancelled (now or before).
+    /// Cancels it if it has not begun: true when it is cancelled (now or before). Where it is lent and nobody says whether it
+    /// has begun, it may have.
     pub fn cancel(self: &Arc<Self>) -> bool {
         door::point();
+        self.ask_back();
         match self.stage() {
             Stage::Cancelled => true,
             Stage::Pending => self.settle(Stage::Cancelled, None),
@@ -100,7 +184,8 @@ impl<T: Send + 'static> Future<T> {
     fn settle(self: &Arc<Self>, stage: Stage, result: Option<T>) -> bool {
         let callbacks = {
             let mut state = self.state.lock();
-            if state.stage.is_over() || (stage == Stage::Cancelled && state.stage != Stage::Pending) {
+            let can_be_cancelled = state.stage == Stage::Pending && state.lent.is_none();
+            if state.stage.is_over() || (stage == Stage::Cancelled && !can_be_cancelled) {
                 return state.stage == stage;
             }
             state.stage = stage;
@@ -250,6 +335,38 @@ impl<T: Send + 'static> Operation for WaitOver<T> {
 
     fn verb(&self) -> &'static str {
         self.verb
+    }
+}
+
+/// A cancellation that waits for whoever the future is lent to.
+struct Asking<T: Send + 'static> {
+    future: Arc<Future<T>>,
+    ticket: Ticket,
+}
+
+impl<T: Send + 'static> Operation for Asking<T> {
+    type Output = ();
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut state = self.future.state.lock();
+        if state.lent.is_none() {
+            state.asking.remove(&mut self.ticket);
+            return Poll::Ready(());
+        }
+        state.asking.enlist(&mut self.ticket, waker, ());
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {
+        self.future.state.lock().asking.remove(&mut self.ticket);
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.future.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "cancel"
     }
 }
 

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod future;
 pub mod latch;
 pub mod lock;
+pub mod lock_state;
 pub mod memory;
 pub mod numbers;
 pub mod ordered;

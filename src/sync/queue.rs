@@ -1,7 +1,7 @@
 //! Queues: first in first out, last in first out, smallest first.
 //!
 //! Invariants: what was put comes out once, or is still there; never more than `maxsize` items are in it; a put that
-//! succeeded comes before the close, so `Closed` from a get means that nothing is left; a waiter is overtaken by
+//! succeeded comes before the close, so `Closed` from a get means that nothing is left (unless it is put back); a waiter is overtaken by
 //! newcomers at most once.
 //!
 //! The items of a FIFO queue lie in a crossbeam channel. `word` counts the items that are in or on their way in, and has
@@ -243,6 +243,17 @@ impl<T: Send + 'static> Queue<T> {
     pub fn take_away(&self) -> Option<T> {
         door::query();
         self.try_pop().and_then(|result| self.after_pop(result).ok())
+    }
+
+    /// Puts an item in again that was taken out: also where the queue is closed or full.
+    ///
+    /// # Errors
+    /// [`Fault::Incomparable`].
+    pub fn put_back(&self, item: T) -> Result<(), Fault> {
+        door::query();
+        let before = self.word.fetch_add(ONE, Ordering::SeqCst);
+        let result = self.push_reserved(&mut Some(item), before / ONE + 1);
+        self.after_push(result)
     }
 
     /// An operation that takes the next item.

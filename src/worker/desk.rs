@@ -40,7 +40,11 @@ impl Papers {
         set_nonblocking(&socket, false)?;
         let socket = Arc::new(socket);
         let mut incoming = Incoming::new(socket.clone());
-        match incoming.take()? {
+        let mut first = incoming.take()?;
+        while first.is_none() && !incoming.has_ended() {
+            first = incoming.take()?;
+        }
+        match first {
             Some(Letter { message: ToWorker::Begin { name, args, daemon, parent }, .. }) => {
                 set_nonblocking(&socket, true)?;
                 Ok(Papers { name, args, daemon, parent, socket, incoming })
@@ -80,15 +84,20 @@ impl Desk {
 
     /// Says something and waits until it is out, whatever happens but the end of the program.
     pub fn say(self: &Arc<Self>, message: &FromWorker) {
-        self.say_with(message, Descriptors::new());
+        self.note(message, Descriptors::new());
+        self.send();
     }
 
-    /// The same, with descriptors that belong to it.
-    pub fn say_with(self: &Arc<Self>, message: &FromWorker, descriptors: Descriptors) {
+    /// Says something with what is said next, and descriptors that belong to it.
+    pub fn note(&self, message: &FromWorker, descriptors: Descriptors) {
         // None of the messages can fail to be written down, and nobody packs more descriptors than go.
         let _written = self.outgoing.lock().put(message, descriptors);
+    }
+
+    /// Waits until everything is out that was said.
+    pub fn send(self: &Arc<Self>) {
         // At the end of the program nobody reads it any more.
-        let _out = block_through(&mut Saying(self.clone()));
+        let _out = block_through(&mut Saying(self.clone()), None);
     }
 
     /// Says that this worker ends by itself. It does not wait: there is always room for this, unless nobody reads.

@@ -19,14 +19,18 @@
 //! two processes of it (an end goes there as a descriptor), or in two programs ([`listener`], [`client`]).
 
 pub mod address;
+pub mod ask;
 pub mod client;
 pub mod connection;
 pub mod desk;
 pub mod handshake;
+pub mod link;
 pub mod listener;
+pub mod memory;
 pub mod pair;
 pub mod pipe;
 pub mod simulated;
+pub mod switchboard;
 pub mod wire;
 pub mod workman;
 

@@ -32,16 +32,18 @@ pub struct Incoming {
     /// Where each piece is read to.
     piece: Vec<u8>,
     ended: bool,
+    /// The last read has taken all there was.
+    is_dry: bool,
 }
 
 impl Incoming {
     /// Reads from this socket.
     pub fn new(socket: Arc<OwnedFd>) -> Incoming {
-        Incoming { socket, frames: Frames::default(), piece: vec![0; PIECE], ended: false }
+        Incoming { socket, frames: Frames::default(), piece: vec![0; PIECE], ended: false, is_dry: false }
     }
 
     /// The next message; `None` when all of it has not come yet, or nothing comes any more. Where the socket blocks, it waits
-    /// for one.
+    /// for some of it.
     ///
     /// # Errors
     /// Those of the system, and when what comes is no message. Nothing comes any more then.
@@ -54,6 +56,9 @@ impl Incoming {
                     return Err(error);
                 }
                 found => return found,
+            }
+            if std::mem::take(&mut self.is_dry) {
+                return Ok(None);
             }
             match self.read() {
                 Ok(0) | Err(Errno::CONNRESET) => self.ended = true,
@@ -73,9 +78,12 @@ impl Incoming {
         let mut beside = RecvAncillaryBuffer::new(&mut beside);
         let mut into = [IoSliceMut::new(&mut self.piece)];
         let came = recvmsg(&*self.socket, &mut into, &mut beside, RecvFlags::CMSG_CLOEXEC)?;
+        // A read stops behind what has descriptors with it, whatever comes after that.
+        self.is_dry = (1..self.piece.len()).contains(&came.bytes);
         for message in beside.drain() {
             if let RecvAncillaryMessage::ScmRights(descriptors) = message {
                 self.frames.push_descriptors(descriptors);
+                self.is_dry = false;
             }
         }
         if came.flags.contains(ReturnFlags::CTRUNC) {

@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::ask::Exported;
+
 /// What the main process says.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 pub enum ToWorker {
@@ -29,10 +31,14 @@ pub enum ToWorker {
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
-    /// A function to be called; only `script/` can read it.
-    Run(u64, ByteBuf),
+    /// A function to be called, and the handles that belong to it; only `script/` can read it.
+    Run(u64, ByteBuf, Vec<Exported>),
+    /// The way back for handles, which goes with it, and the memory in which the states of locks lie.
+    Link,
     /// The errand of this number is to stop at its current or next blocking call.
     Cancel(u64),
+    /// The errand of this number is wanted back, unless it has begun.
+    TakeBack(u64),
     /// The program was asked to stop by the signal of this number: the worker is too.
     Interrupt(i32),
     /// No more errands come.
@@ -44,6 +50,8 @@ pub enum ToWorker {
 pub enum FromWorker {
     /// It begins with the errand of this number: from here on it may have been done.
     Began(u64),
+    /// It will not do the errand of this number, which was wanted back.
+    Back(u64),
     /// What became of the errand of this number.
     Reply(u64, Reply),
     /// It ends by itself.
@@ -224,9 +232,9 @@ mod tests {
                 parent: "p".into(),
             },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
-            ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3])),
+            ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3]), Vec::new()),
             ToWorker::Cancel(7),
-            ToWorker::Run(8, ByteBuf::from(vec![1; 100_000])),
+            ToWorker::Run(8, ByteBuf::from(vec![1; 100_000]), Vec::new()),
             ToWorker::NoMore,
         ]
     }

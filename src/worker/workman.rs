@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::process::{Signal, pidfd_send_signal};
 
-use super::WORD;
 use super::pipe::{Incoming, Outgoing};
+use super::switchboard::{Line, Switchboard};
 use super::wire::{Descriptors, FromWorker, Letter, Reply, ToWorker};
+use super::{WORD, memory};
 use crate::command::completed::End;
 use crate::command::helper;
 use crate::command::leader::Leader;
@@ -24,6 +26,10 @@ use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, W
 /// Something that a worker has said or done.
 #[derive(Debug)]
 pub enum Heard {
+    /// It begins with the errand of this number.
+    Began(u64),
+    /// It has given back the errand of this number, with which it had not begun.
+    Back(u64),
     /// It has done the errand of this number; with the descriptors that belong to the reply.
     Reply(u64, Reply, Descriptors),
     /// It has ended.
@@ -52,6 +58,8 @@ pub struct Worker {
     leader: Arc<Leader>,
     tree: Tree,
     state: Mutex<State>,
+    /// Where its calls come in, once it was given a handle.
+    line: OnceLock<Arc<Line>>,
 }
 
 impl Worker {
@@ -62,6 +70,7 @@ impl Worker {
     pub fn start(kernel: &Arc<Kernel>, born: Site, begin: &ToWorker) -> io::Result<Arc<Worker>> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
+        memory::watch();
         let tree = Tree::new();
         let leader = helper::start(WORD, theirs.into(), &tree)?;
         let socket: Arc<OwnedFd> = Arc::new(ours.into());
@@ -76,7 +85,7 @@ impl Worker {
         if let ToWorker::Begin { name, .. } = begin {
             core.set_name(name);
         }
-        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state) });
+        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state), line: OnceLock::new() });
         worker.tell(begin);
         Ok(worker)
     }
@@ -84,6 +93,28 @@ impl Worker {
     /// Its number.
     pub fn pid(&self) -> u32 {
         self.leader.pid()
+    }
+
+    /// Where its calls come in, if it can make any.
+    pub fn line(&self) -> Option<&Arc<Line>> {
+        self.line.get()
+    }
+
+    /// The same; the first time it is told that it can, and where the states of locks lie.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn line_by(&self, switchboard: &Switchboard, slab: Option<&Arc<OwnedFd>>) -> io::Result<Arc<Line>> {
+        if let Some(line) = self.line.get() {
+            return Ok(line.clone());
+        }
+        let name = self.core.name();
+        let (line, theirs) = switchboard.connect(name.as_deref().unwrap_or(""))?;
+        // One task talks to a worker, so nobody else has set it meanwhile.
+        let line = self.line.get_or_init(|| line).clone();
+        let descriptors = std::iter::once(Arc::new(theirs)).chain(slab.cloned()).collect();
+        self.tell_with(&ToWorker::Link, descriptors);
+        Ok(line)
     }
 
     /// Says something to it. What its socket does not take now goes out while somebody hears it.
@@ -111,12 +142,12 @@ impl Worker {
         }
     }
 
-    /// Waits for the next thing it says or does.
+    /// Waits for the next thing it says or does, at most `limit`.
     ///
     /// # Errors
     /// [`Stop`].
-    pub fn hear(self: &Arc<Self>) -> Result<Heard, Stop> {
-        block(&mut Hearing(self.clone()), None)
+    pub fn hear(self: &Arc<Self>, limit: Option<Duration>) -> Result<Heard, Stop> {
+        block(&mut Hearing(self.clone()), limit)
     }
 
     /// Asks it to end, which it does as orch does: its blocks are left, its children ended.
@@ -153,7 +184,11 @@ impl Worker {
                 Ok(Some(Letter { message: FromWorker::Reply(number, reply), descriptors })) => {
                     return Poll::Ready(Heard::Reply(number, reply, descriptors));
                 }
-                Ok(Some(Letter { message: FromWorker::Began(number), .. })) => state.begun = number,
+                Ok(Some(Letter { message: FromWorker::Began(number), .. })) => {
+                    state.begun = number;
+                    return Poll::Ready(Heard::Began(number));
+                }
+                Ok(Some(Letter { message: FromWorker::Back(number), .. })) => return Poll::Ready(Heard::Back(number)),
                 Ok(Some(Letter { message: FromWorker::Leaving, .. })) => state.left = true,
                 Ok(None) => break,
                 // It does not speak like a worker any more.
@@ -178,8 +213,12 @@ impl Waitable for Worker {
         &self.core
     }
 
+    /// What it does depends on who answers its calls, when it can do nothing by itself.
     fn enders(&self) -> Enders {
-        Enders::Somebody
+        match self.line.get() {
+            Some(line) => Enders::AnyOf(vec![line.clone()]),
+            None => Enders::Somebody,
+        }
     }
 
     fn state(&self) -> String {
@@ -204,6 +243,10 @@ impl Operation for Hearing {
 
     fn verb(&self) -> &'static str {
         "run"
+    }
+
+    fn is_for_others(&self) -> bool {
+        true
     }
 
     fn sources(&self) -> Vec<Source> {

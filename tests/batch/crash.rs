@@ -1,87 +1,166 @@
-//! orch is ended at a random moment, by every kind of signal: the job log is whole, what it calls done is not run again, and
-//! a few resumed runs later everything was run.
+//! orch is ended at random moments, by every kind of signal: nothing survives it, the job log is whole, what it calls done is
+//! not run again, and a few resumed runs later everything was run.
+//!
+//! `ORCH_KILLS` says how often, all in all; few by default, since each takes about a third of a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::whole::family::{Family, eventually};
 use super::{log_lines, whole};
 
 const JOBS: usize = 40;
+const KILLS: usize = 24;
+const SIGNALS: [&str; 3] = ["INT", "TERM", "KILL"];
 
-/// Each job notes that it has run, as the last thing that it does.
-fn start(folder: &Path) -> Child {
-    let jobs: Vec<String> = (0..JOBS).map(|job| job.to_string()).collect();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_orch"));
-    command.args(["map", "-j4", "--joblog", "log", "--resume", "sleep 0.02; echo {} >> ran", ":::"]).args(&jobs);
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().unwrap()
+/// All that a run starts has this in its environment, with the number of its family.
+const MARK: &str = "ORCH_TEST_CRASH";
+
+/// Each job notes that it has run, as the last thing that it does. Some leave somebody behind in a session of its own.
+const JOB: &str = r#"
+case $1 in *3|*7) setsid "$2" "$3" >/dev/null 2>&1 & ;; esac
+sleep 0.0$(($1 % 4))
+echo $1 >> ran
+"#;
+
+/// How one asks for many commands.
+#[derive(Clone, Copy)]
+enum By {
+    Map,
+    Script,
 }
 
-/// How often each job has run.
-fn ran(folder: &Path) -> BTreeMap<String, usize> {
-    let text = std::fs::read_to_string(folder.join("ran")).unwrap_or_default();
-    let mut count = BTreeMap::new();
-    text.lines().for_each(|job| *count.entry(job.to_string()).or_default() += 1);
-    count
+/// A folder with jobs, the log of what was done, and those who are started from there.
+struct Site {
+    files: tempfile::TempDir,
+    family: Family,
+    by: By,
 }
 
-/// The jobs that the log calls done.
-fn done(folder: &Path) -> BTreeSet<String> {
-    let Ok(text) = std::fs::read_to_string(folder.join("log")) else {
-        return BTreeSet::new();
-    };
-    let lines = if text.is_empty() { Vec::new() } else { log_lines(&text) };
-    let done = lines.into_iter().filter(|line| line[6] == "0" && line[7] == "0");
-    done.map(|line| line[8].split(' ').nth(3).unwrap().to_string()).collect()
-}
+impl Site {
+    fn new(by: By) -> Site {
+        let site = Site { files: tempfile::tempdir().unwrap(), family: Family::new(), by };
+        std::fs::write(site.folder().join("job"), JOB).unwrap();
+        let template = site.template();
+        let options = "#{ jobs: 4, joblog: \"log\", resume: true, order: \"none\" }";
+        let script = format!("run_all(\"{template}\", 0..{JOBS}, {options});\n");
+        std::fs::write(site.folder().join("many.rhai"), script).unwrap();
+        site
+    }
 
-fn killed_and_resumed(signal: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let mut interrupted = 0;
-    for round in 0.. {
-        assert!(round < 200, "it does not come to an end");
-        let before = done(folder);
-        let ran_before = ran(folder);
-        let child = start(folder);
+    fn folder(&self) -> &Path {
+        self.files.path()
+    }
+
+    /// The last two words are how the family tells who belongs to it.
+    fn template(&self) -> String {
+        format!("sh job {{}} {}", self.family.sleep())
+    }
+
+    fn start(&self) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_orch"));
+        match self.by {
+            By::Map => {
+                let jobs = (0..JOBS).map(|job| job.to_string());
+                command.args(["map", "-j4", "--joblog", "log", "--resume", &self.template(), ":::"]).args(jobs)
+            }
+            By::Script => command.args(["run", "many.rhai"]),
+        };
+        command.current_dir(self.folder()).env(MARK, self.family.sleep());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    }
+
+    /// How often each job has run.
+    fn ran(&self) -> BTreeMap<String, usize> {
+        let text = std::fs::read_to_string(self.folder().join("ran")).unwrap_or_default();
+        let mut count = BTreeMap::new();
+        text.lines().for_each(|job| *count.entry(job.to_string()).or_default() += 1);
+        count
+    }
+
+    /// The jobs that the log calls done.
+    fn done(&self) -> BTreeSet<String> {
+        let Ok(text) = std::fs::read_to_string(self.folder().join("log")) else {
+            return BTreeSet::new();
+        };
+        let lines = if text.is_empty() { Vec::new() } else { log_lines(&text) };
+        let done = lines.into_iter().filter(|line| line[6] == "0" && line[7] == "0");
+        done.map(|line| line[8].split(' ').nth(2).unwrap().to_string()).collect()
+    }
+
+    /// Nobody is left of those who were started, orch's own helpers among them.
+    #[track_caller]
+    fn is_empty(&mut self, after: &str) {
+        let mark = format!("{MARK}={}", self.family.sleep());
+        let left = || marked(&mark);
+        eventually(|| left().is_empty().then_some(()), || format!("after {after} somebody is left: {:?}", left()));
+        self.family.is_gone();
+    }
+
+    /// Runs once, with an end at a random moment; says whether orch was met at work.
+    fn run_and_end(&mut self) -> bool {
+        let before = self.done();
+        let ran_before = self.ran();
+        let child = self.start();
         let pid = child.id().to_string();
+        let signal = SIGNALS[fastrand::usize(..SIGNALS.len())];
         // Early enough to meet it at work, most of the time.
-        let moment = Duration::from_micros(fastrand::u64(..250_000));
+        let moment = Duration::from_micros(fastrand::u64(..300_000));
         std::thread::sleep(moment);
         drop(Command::new("kill").args([&format!("-{signal}"), &pid]).stderr(Stdio::null()).status());
-        let seen = whole::program::finish(child, format!("map, {signal} after {moment:?}"));
-        let ran_now = ran(folder);
+        let after = format!("{signal} after {moment:?}");
+        let seen = whole::program::finish(child, after.clone());
+        self.is_empty(&after);
+        let ran_now = self.ran();
         for job in &before {
-            assert_eq!(ran_before[job], ran_now[job], "{job} was done and ran again: {}", seen.for_people());
+            assert_eq!(ran_before[job], ran_now[job], "{job} was done and ran again: {after} {}", seen.for_people());
         }
-        let is_done = done(folder);
-        assert!(before.is_subset(&is_done), "the log has lost something");
-        interrupted += u32::from(seen.status != 0);
-        if seen.status == 0 {
-            assert_eq!(is_done.len(), JOBS);
-            break;
-        }
+        let is_done = self.done();
+        assert!(before.is_subset(&is_done), "the log has lost something: {after}");
+        assert!(seen.status != 0 || is_done.len() == JOBS, "{after} {}", seen.for_people());
+        seen.status != 0
     }
-    assert!(interrupted > 0, "it was never met at work");
-    let ran = ran(folder);
-    assert!((0..JOBS).all(|job| ran.contains_key(&job.to_string())));
+}
+
+/// The processes with this word in their environment. Zombies have none.
+fn marked(mark: &str) -> Vec<String> {
+    let has_it = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|&byte| byte == 0).any(|word| word == mark.as_bytes())
+    };
+    let all = whole::family::processes().into_iter();
+    all.filter(|(pid, _)| has_it(pid)).map(|(pid, line)| format!("{pid} {line}")).collect()
+}
+
+/// From nothing to everything done, again and again, until orch was ended so many times.
+fn ended_and_resumed(by: By) {
+    let wanted = std::env::var("ORCH_KILLS").map_or(KILLS, |number| number.parse().unwrap()) / 2;
+    let (mut ended, mut rounds) = (0, 0);
+    while ended < wanted {
+        let mut site = Site::new(by);
+        while site.run_and_end() {
+            ended += 1;
+            assert!(ended < wanted + 200, "it does not come to an end");
+        }
+        let ran = site.ran();
+        assert!((0..JOBS).all(|job| ran.contains_key(&job.to_string())));
+        rounds += 1;
+        assert!(rounds < wanted + 20, "it is never met at work");
+    }
+    println!("ended {ended} times, everything done {rounds} times");
 }
 
 #[test]
-fn killed_by_kill() {
-    killed_and_resumed("KILL");
+fn map_is_ended_at_any_moment_and_resumed() {
+    ended_and_resumed(By::Map);
 }
 
 #[test]
-fn killed_by_term() {
-    killed_and_resumed("TERM");
-}
-
-#[test]
-fn killed_by_int() {
-    killed_and_resumed("INT");
+fn run_all_is_ended_at_any_moment_and_resumed() {
+    ended_and_resumed(By::Script);
 }
 
 /// The processes whose command line holds this.

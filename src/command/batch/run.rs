@@ -532,7 +532,7 @@ impl<'a, S: Sink> Batch<'a, S> {
     fn take_what_is_starting(&mut self) {
         while !self.starting.is_empty() {
             let mut arrival = News::new(&self.crowd, &mut [], self.launcher.as_ref());
-            if block_through(&mut arrival).is_err() {
+            if block_through(&mut arrival, None).is_err() {
                 // The program is over, and its end ends what has been started.
                 return;
             }

@@ -5,7 +5,7 @@ use rhai::{Array, Dynamic, NativeCallContext};
 
 use crate::kernel::Holder;
 use crate::script::arguments::seconds;
-use crate::script::encode::{Way, decode, encode_for};
+use crate::script::encode::{Way, decode, encode};
 use crate::script::handles::Connection as ConnectionHandle;
 use crate::script::luggage::{Luggage, Packed};
 use crate::script::parcel::detach;
@@ -29,18 +29,14 @@ pub fn unpacked(ctx: &NativeCallContext, connection: &ConnectionHandle, packed: 
 fn packed(ctx: &NativeCallContext, connection: &ConnectionHandle, x: Dynamic) -> Outcome<Packed> {
     let way = if connection.is_remote() { Way::Outside } else { Way::Inside };
     let x = detach(ctx, x, &Holder::current())?;
-    encode_for(&x, "x", way).map_err(|refused| {
-        let message = match way {
-            Way::Inside => format!("{}(): {refused}", ctx.fn_name()),
-            Way::Outside => {
-                format!(
-                    "{}(): {} is {}, which cannot cross to another program",
-                    ctx.fn_name(),
-                    refused.path,
-                    refused.what
-                )
-            }
-        };
+    encode(&x, "x", way).map_err(|refused| {
+        let target = if connection.is_remote() { "program" } else { "process" };
+        let message = format!(
+            "{}(): {} is {}, which cannot cross to another {target}",
+            ctx.fn_name(),
+            refused.path,
+            refused.what
+        );
         Problem::new(ctx, "SendError", message).with("path", refused.path).with("type", refused.what).thrown()
     })
 }

@@ -10,6 +10,7 @@ use crate::script::api::future::{result_of, run_callback};
 use crate::script::arguments::{Options, list, seconds};
 use crate::script::done::Done;
 use crate::script::function::{Callable, pack_arguments};
+use crate::script::gather::gather;
 use crate::script::handles::{Future as FutureHandle, Pool as PoolHandle};
 use crate::script::host::{host, mark};
 use crate::script::iterate::Stream;
@@ -64,7 +65,7 @@ fn map_all(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic
     let mut options = Options::new(options);
     let callbacks = Callbacks::from_options(ctx, &mut options)?;
     let mapping = Mapping::new(ctx, f, options, false, Some(items.len()))?;
-    let whole = jobs::gather(ctx, &pool.pool, mapping, one_by_one(items))?;
+    let whole = gather(ctx, &pool.pool, mapping, one_by_one(items))?;
     callbacks.add_to(&whole);
     Ok(whole)
 }
@@ -75,7 +76,7 @@ fn star(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, o
         .map(|args| self::list(ctx, "each item of list", args))
         .collect::<Outcome<Vec<_>>>()?;
     let mapping = Mapping::new(ctx, f, Options::new(options), false, Some(calls.len()))?;
-    let whole = jobs::gather(ctx, &pool.pool, mapping, calls)?;
+    let whole = gather(ctx, &pool.pool, mapping, calls)?;
     array_of(ctx, &whole)
 }
 
@@ -261,7 +262,9 @@ pub mod functions {
         array_of(&ctx, &whole)
     }
 
-    /// The same with options: `chunksize` (items a job), `progress`.
+    /// The same with options: `chunksize` (items a job), `progress`. Without `chunksize` a job is one item on threads; on
+    /// processes jobs grow while the calls are short, up to some milliseconds of work each. When a call fails or its process
+    /// dies, the calls behind it in the same job are not made.
     ///
     /// # Errors
     /// As `map(f, list)`.

@@ -74,7 +74,7 @@ pub mod functions {
         if let Some(process) = simulated(host().kernel(), i64::from(pid)) {
             if ends_by_itself(number) {
                 door::point();
-                process.kill_process(number.unsigned_abs());
+                process.end_process(number.saturating_neg());
             }
             return Ok(());
         }

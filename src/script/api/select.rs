@@ -10,6 +10,7 @@ use crate::script::api::connection::unpacked;
 use crate::script::api::future::result_of;
 use crate::script::arguments::{list, seconds, type_for_people};
 use crate::script::command::Completed;
+use crate::script::far;
 use crate::script::handles::{Child, Connection, Event, Future, Lock, Process, Queue, RwSide, Semaphore, Thread};
 use crate::script::luggage::Packed;
 use crate::script::parcel::Parcel;
@@ -85,6 +86,9 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
     if sources.is_empty() {
         return throw(ctx, "ValueError", "select() needs at least one thing to wait for");
     }
+    if far::first_in(&sources.clone().into()).is_some() {
+        return first_far(ctx, sources, timeout);
+    }
     let arms = sources.iter().map(|source| arm(ctx, source)).collect::<Outcome<Vec<_>>>()?;
     let (index, ready) = call_within(ctx, limit, |limit| block(&mut Select::new(arms), limit))?;
     let source = sources[index].clone();
@@ -110,6 +114,23 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
     };
     let index = Dynamic::from(i64::try_from(index).unwrap_or(i64::MAX));
     Ok(Map::from([("source".into(), source), ("index".into(), index), ("value".into(), value)]))
+}
+
+/// The same where all of them live in another process.
+fn first_far(ctx: &NativeCallContext, sources: Array, timeout: &Dynamic) -> Outcome<Map> {
+    if let Some(own) = sources.iter().find(|source| far::first_in(source).is_none()) {
+        let own = type_for_people(&ctx.engine().map_type_name(own.type_name()).to_string());
+        let message = format!("select() cannot wait for {own} of this process and for objects of another one at once");
+        return throw(ctx, "ValueError", message);
+    }
+    let found = far::call(ctx, "select", vec![sources.clone().into(), timeout.clone()])?;
+    let mut found = found.try_cast::<Map>().unwrap_or_default();
+    // As it was passed.
+    let index = found.get("index").and_then(|index| index.as_int().ok()).and_then(|index| usize::try_from(index).ok());
+    if let Some(source) = index.and_then(|index| sources.get(index)) {
+        found.insert("source".into(), source.clone());
+    }
+    Ok(found)
 }
 
 fn result(ctx: &NativeCallContext, source: &Dynamic) -> Outcome<Dynamic> {

@@ -1,0 +1,174 @@
+//! The results of calls over a whole list, as one future of an array.
+//!
+//! Where nobody says how many calls a job has, a pool of processes is given a few jobs at a time, and more as they are done:
+//! chunks grow while the calls are short, so that many short ones cost little and few long ones are shared evenly.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rhai::{Array, Dynamic, NativeCallContext};
+
+use super::chunks::Chunks;
+use super::done::Done;
+use super::function::{Callable, pack_arguments};
+use super::host::{Host, host, run_in};
+use super::iterate::Place;
+use super::jobs::{JobFuture, JobPool, Mapping, chunk_result, count_as_seen, submit_chunk};
+use super::progress::Progress;
+use super::tasks::conclude;
+use super::throw::{Outcome, Thrown};
+use crate::kernel::{Enders, Holder, Waitable, current};
+use crate::sync::Future;
+use crate::sync::future::Stage;
+
+/// What is left, and what became of the rest.
+struct State {
+    calls: std::vec::IntoIter<Vec<Dynamic>>,
+    chunks: Chunks,
+    /// In the order of the calls; those that are being handed over are missing.
+    parts: Vec<Option<JobFuture>>,
+    /// How many of the parts are not over.
+    open: usize,
+    is_over: bool,
+    /// No more are handed over, since nobody wants them, or this happened.
+    stopped: Option<Option<Thrown>>,
+    progress: Progress,
+}
+
+/// Calls on their way.
+struct Gathering {
+    host: Arc<Host>,
+    place: Place,
+    pool: Arc<JobPool>,
+    function: Callable,
+    whole: JobFuture,
+    state: Mutex<State>,
+}
+
+/// Hands the calls to the pool.
+///
+/// # Errors
+/// `Closed`; what cannot be handed over.
+pub fn gather(ctx: &NativeCallContext, pool: &Arc<JobPool>, mapping: Mapping, calls: Vec<Array>) -> Outcome<JobFuture> {
+    let packed = |args| pack_arguments(ctx, args, &Holder::Outside);
+    let calls = calls.into_iter().map(packed).collect::<Outcome<Vec<_>>>()?;
+    let chunks = match mapping.chunk {
+        Some(size) => Chunks::of(size),
+        None if pool.on.is_processes() => Chunks::growing(pool.size(), current().kernel().now()),
+        None => Chunks::of(1),
+    };
+    if chunks.is_growing() {
+        // What is handed over later must not be what cannot be.
+        super::errand::check_calls(ctx, &mapping.function, &calls)?;
+    }
+    let whole = Arc::new_cyclic(|gathering: &std::sync::Weak<Gathering>| {
+        let seen = gathering.clone();
+        let runners = Arc::new(move || seen.upgrade().map_or(Enders::Nobody, |gathering| gathering.enders()));
+        Gathering {
+            host: host(),
+            place: Place::of(ctx, "map"),
+            pool: pool.clone(),
+            function: mapping.function,
+            whole: Future::new("Future", Some(runners)),
+            state: Mutex::new(State {
+                calls: calls.into_iter(),
+                chunks,
+                parts: Vec::new(),
+                open: 0,
+                is_over: false,
+                stopped: None,
+                progress: mapping.progress,
+            }),
+        }
+    });
+    whole.feed(ctx, false)?;
+    whole.finish_if_over();
+    Ok(whole.whole.clone())
+}
+
+impl Gathering {
+    fn enders(&self) -> Enders {
+        let Some(state) = self.state.try_lock() else {
+            return Enders::Somebody;
+        };
+        // Whoever makes a part, or all of it, goes on.
+        if state.is_over || state.parts.iter().any(Option::is_none) {
+            return Enders::Somebody;
+        }
+        Enders::AnyOf(state.parts.iter().flatten().map(|part| part.clone() as Arc<dyn Waitable>).collect())
+    }
+
+    /// Hands over as many chunks as may be on their way.
+    fn feed(self: &Arc<Self>, ctx: &NativeCallContext, late: bool) -> Outcome<()> {
+        loop {
+            let (at, chunk): (usize, Vec<Vec<Dynamic>>) = {
+                let mut state = self.state.lock();
+                if state.stopped.is_some() || state.open >= state.chunks.most_open() {
+                    return Ok(());
+                }
+                let size = state.chunks.next(state.calls.len());
+                let chunk: Vec<_> = state.calls.by_ref().take(size).collect();
+                if chunk.is_empty() {
+                    return Ok(());
+                }
+                state.open += 1;
+                state.parts.push(None);
+                (state.parts.len() - 1, chunk)
+            };
+            let count = chunk.len();
+            match submit_chunk(ctx, &self.pool, &self.function, chunk, late) {
+                Ok(part) => {
+                    self.state.lock().parts[at] = Some(part.clone());
+                    let gathering = self.clone();
+                    part.when_over(move |part| gathering.is_over(part, count));
+                }
+                Err(error) => {
+                    self.state.lock().open -= 1;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// A part of so many calls is over.
+    fn is_over(self: &Arc<Self>, part: &JobFuture, count: usize) {
+        {
+            let mut state = self.state.lock();
+            state.open -= 1;
+            (0..count).for_each(|_| state.progress.advance());
+            state.chunks.is_done(count, self.host.kernel().now());
+            if part.stage() == Stage::Cancelled {
+                state.stopped.get_or_insert(None);
+            }
+        }
+        let fed = run_in(&self.host, || self.place.call(|ctx| self.feed(ctx, true)));
+        if let Err(error) = fed {
+            self.state.lock().stopped.get_or_insert(Some(error));
+        }
+        self.finish_if_over();
+    }
+
+    fn finish_if_over(self: &Arc<Self>) {
+        let (parts, error) = {
+            let mut state = self.state.lock();
+            let is_stopped = state.stopped.is_some();
+            if state.open > 0 || (state.calls.len() > 0 && !is_stopped) || state.is_over {
+                return;
+            }
+            state.is_over = true;
+            let parts: Vec<JobFuture> = std::mem::take(&mut state.parts).into_iter().flatten().collect();
+            (parts, state.stopped.take().flatten())
+        };
+        let results: Outcome<Array> = run_in(&self.host, || {
+            self.place.call(|ctx| {
+                let chunks = parts.iter().map(|part| chunk_result(ctx, part, None)).collect::<Outcome<Vec<_>>>()?;
+                error.map_or(Ok(chunks.into_iter().flatten().collect()), Err)
+            })
+        });
+        if results.is_err() {
+            count_as_seen(parts.iter());
+        }
+        let whole = &self.whole;
+        whole.finish(run_in(&self.host, || -> Done { conclude(results.map(Dynamic::from), whole.core(), None) }));
+    }
+}
