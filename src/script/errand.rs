@@ -61,24 +61,31 @@ pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dy
     pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
 }
 
+fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
+    Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
+        .with("path", refused.path)
+        .with("type", refused.what)
+        .thrown()
+}
+
 /// Finds what cannot be sent in calls that are packed later.
 ///
 /// # Errors
 /// `SendError`, as of [`pack_each`].
 pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dynamic>]) -> Outcome<()> {
-    let args = calls.iter().cloned().map(Dynamic::from).collect();
-    pack(ctx, &Job { function: function.clone(), this: None, args }).map(drop)
+    let pointer = Dynamic::from(function.pointer().clone());
+    // Each may go with a message of its own.
+    let of_one = |value: &Dynamic, path: &str| Inspection::of(Way::Down).check(value, path);
+    let mut calls = calls.iter().enumerate();
+    of_one(&pointer, "f")
+        .and_then(|()| calls.try_for_each(|(i, call)| of_one(&call.clone().into(), &format!("args[{i}]"))))
+        .map_err(|refused| send_error(ctx, refused))
 }
 
 fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
-    let refused = |refused: Refused| {
-        Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
-            .with("path", refused.path)
-            .with("type", refused.what)
-            .thrown()
-    };
+    let refused = |refused: Refused| send_error(ctx, refused);
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
     // Looked at one by one, for the sake of the path.
     let mut inspection = Inspection::of(Way::Down);
