@@ -148,9 +148,9 @@ fn bad_input_is_refused_in_words_and_leaves_the_connection_as_it_was() {
          Closed: send(): Connection is closed\nClosed: poll(): Connection is closed\nClosed: select(): Connection is closed\n\
          SendError: send(): x[0] is a Connection that was closed, which cannot cross to another process\n\
          EndOfFile: send(): the other end of Connection was closed, or its process has ended\n[true, true]\n\
-         Closed: recv(): Connection is in another process, to which it was passed\n\
-         Closed: send(): Connection is in another process, to which it was passed\n\
-         SendError: spawn_process(): b (captured by f) is a Connection that is in another process already, which cannot \
+         Closed: recv(): Connection was passed on, and only whoever got it can use it\n\
+         Closed: send(): Connection was passed on, and only whoever got it can use it\n\
+         SendError: spawn_process(): b (captured by f) is a Connection that was passed on already, which cannot \
          cross to another process\ntrue\nfine\n\
          EndOfFile: send(): the other end of Connection was closed, or its process has ended\n\
          TypeError: with needs a lock, a pool or the like, not an int\n\
@@ -243,6 +243,61 @@ fn messages_stay_whole_with_many_senders_and_many_receivers() {
         let words = "fn try_recv(c) { try { return c.recv() } catch (e) { if e.kind != \"EndOfFile\" { throw e } } }\n";
         both(&format!("{words}{}", script.replace("SPAWN", spawn)), "[true, 0]\n");
     }
+}
+
+#[test]
+fn what_comes_of_a_sender_killed_at_any_moment_is_whole_messages_and_then_the_end() {
+    real(
+        r#"
+        fn feed(end) {
+            let list = [];
+            list.pad(30_000, 7);
+            loop { end.send(list); end.send(blob(100_000, 1)); end.send([SharedMemory(8), "x"]); }
+        }
+        let lengths = [2, 30_000, 100_000];
+        for turn in 0..8 {
+            let ends = Pipe();
+            let p = spawn_process(feed, [ends[1]]);
+            ends[0].recv();
+            let t = spawn_thread(|| { sleep(0.003 * turn); p.kill(); });
+            let bad = 0;
+            try {
+                loop { if !(ends[0].recv().len() in lengths) { bad += 1; } }
+            } catch (e) { print(`${e.kind} ${bad}`); }
+            t.join();
+            p.wait();
+        }
+        "#,
+        &"EndOfFile 0\n".repeat(8),
+    );
+}
+
+#[test]
+fn without_descriptors_left_all_is_said_and_nothing_is_lost() {
+    let script = r#"
+        fn shown(f) { try { f.call(); print("nothing was wrong"); } catch (e) { print(e.kind); } }
+        let ends = Pipe();
+        let echo = spawn_process(|end| { loop { end.recv(); } }, [ends[1]]);
+        let kept = [];
+        try { loop { let e = Pipe(); kept.push(e); ends[0].send(e[1]); } } catch (e) { print(e.kind); }
+        let last = kept.pop();
+        last[1].send("it stayed as it was");
+        print(last[0].recv());
+        // A pipe takes two, so one may be left.
+        try { loop { kept.push(SharedMemory(8)); } } catch (e) { print(e.kind); }
+        shown(|| Listener("127.0.0.1:0"));
+        shown(|| Client("127.0.0.1:1"));
+        kept = ();
+        print(spawn_process(|| 1).join());
+        echo.kill();
+    "#;
+    let program = Program::script(script);
+    let orch = program.command();
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "ulimit -n 40; exec \"$@\"", "sh"]).arg(orch.get_program()).args(orch.get_args());
+    let seen = limited.current_dir(orch.get_current_dir().unwrap()).output().unwrap();
+    let (said, error) = (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
+    assert_eq!((&*said, &*error), ("SendError\nit stayed as it was\nIoError\nIoError\nIoError\n1\n", ""));
 }
 
 #[test]
@@ -400,6 +455,30 @@ fn a_pool_has_connections_too_and_nothing_stays_open() {
     real(&script.replace("catch { }", "catch (e) { }"), "true\n[1, 1]\n[\"from the pool\", \"from the pool\"]\n");
 }
 
+#[test]
+fn what_many_processes_get_cannot_move_to_one_of_them() {
+    both(
+        r#"
+        const ENDS = Pipe();
+        fn sees() { try { return global::ENDS.len(); } catch (e) { return "not there"; } }
+        print(spawn_process(sees).join());
+        global::ENDS[0].send("still here");
+        print(global::ENDS[1].recv());
+        shown(|| Pool(2, #{initializer: |c| 1, initargs: [Pipe()[0]]}));
+        const NUMBERS = SharedArray("i64", 1);
+        fn adds() { global::NUMBERS.add(0, 1) }
+        let p = Pool(2, #{initializer: |a| a.add(0, 10), initargs: [NUMBERS]});
+        p.map(|x| adds(), [1, 2, 3]);
+        p.close();
+        p.join();
+        print([NUMBERS[0] > 12, NUMBERS[0] % 10]);
+        "#,
+        "not there\nstill here\n\
+         SendError: Pool(): args[0] is a Connection, which can go to one process only, which cannot cross to another process\n\
+         [true, 3]\n",
+    );
+}
+
 // ---- listeners and clients
 
 #[test]
@@ -502,6 +581,63 @@ fn a_wrong_key_is_heard_on_both_sides_and_the_next_client_comes_in() {
             .repeat(4)
             + "welcome\nTimeoutError: Client() timed out after 0.05 s\nTimeoutError: accept() timed out after 0.05 s\n"),
     );
+}
+
+#[test]
+fn under_other_schedules_nothing_else_comes_of_it() {
+    let script = r#"
+        fn try_recv(c) { try { return c.recv() } catch (e) { if e.kind != "EndOfFile" { throw e } } }
+        fn send_all(end) {
+            let senders = [];
+            for s in 0..3 {
+                senders.push(spawn_thread(|| {
+                    for i in 0..8 {
+                        let text = "";
+                        text.pad(1 + i * i * 500, 'a');
+                        end.send([s, i, text]);
+                    }
+                }));
+            }
+            for s in senders { s.join(); }
+        }
+        let ends = Pipe();
+        let a = ends[0];
+        let p = spawn_process(send_all, [ends[1]]);
+        let got = SharedList();
+        let readers = [1, 2].map(|r| spawn_thread(|| {
+            loop {
+                let m = try_recv(a);
+                if m == () { break; }
+                got.push(m[0] * 100 + m[1]);
+            }
+        }));
+        p.join();
+        p = ();
+        for r in readers { r.join(); }
+        let all = got.snapshot();
+        all.sort();
+        let wanted = [];
+        for s in 0..3 { for i in 0..8 { wanted.push(s * 100 + i); } }
+        let listener = Listener("localhost:0", #{authkey: "k"});
+        let at = listener.address;
+        let clients = ["k", "wrong", "k"].map(|key| spawn_process(|at, key| {
+            try { let c = Client(at, #{authkey: key}); c.send(1); return c.recv(); } catch (e) { return e.kind; }
+        }, [at, key]));
+        let sum = 0;
+        let wrong = 0;
+        for i in 0..3 {
+            try {
+                let c = listener.accept();
+                sum += c.recv();
+                c.send("in");
+            } catch (e) { if e.kind == "AuthenticationError" { wrong += 1 } else { throw e } }
+        }
+        print([all == wanted, sum, wrong, clients.map(|c| c.join())]);
+    "#;
+    for seed in 1..9 {
+        let program = Program::script_with(&["run", "--sim", "--seed", &seed.to_string()], script);
+        check(program, "[true, 2, 1, [\"in\", \"AuthenticationError\", \"in\"]]\n");
+    }
 }
 
 #[test]

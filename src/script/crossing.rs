@@ -16,7 +16,7 @@ use crate::kernel::object::ObjectId;
 use crate::kernel::{Waitable, with_current};
 use crate::sync::numbers::Kind;
 use crate::sync::{Memory, Numbers};
-use crate::worker::connection;
+use crate::worker::connection::{self, ConnectionFault};
 use crate::worker::pair::{End, Moved, Stream};
 use crate::worker::wire::Descriptors;
 
@@ -65,7 +65,7 @@ pub fn inspect(value: &Dynamic) -> Option<Result<Found, String>> {
     if let Some(connection) = value.read_lock::<Connection>() {
         return Some(match connection.descriptors() {
             Ok(descriptors) => Ok(Found { descriptors, moves: Some(connection.core().id()) }),
-            Err(connection::ConnectionFault::Moved(_)) => Err("a Connection that is in another process already".into()),
+            Err(ConnectionFault::Moved(_)) => Err("a Connection that was passed on already".into()),
             Err(_) => Err("a Connection that was closed".into()),
         });
     }
@@ -101,7 +101,10 @@ fn pack_connection(connection: &Connection, luggage: &mut Luggage) -> Result<Sha
         let (end, ()) = connection.take_end(|_| Ok(())).map_err(|fault| fault.to_string())?;
         return Ok(Shared::End(luggage.add_end(end), remote));
     }
-    let (_, moved) = connection.take_end(End::move_away).map_err(|fault| fault.to_string())?;
+    let (_, moved) = connection.take_end(End::move_away).map_err(|fault| match fault {
+        ConnectionFault::System(label, error) => format!("{label} cannot be passed on: {error}"),
+        fault => fault.to_string(),
+    })?;
     let Moved { socket, early, begun, descriptors } = moved;
     let mut add = |them: Descriptors| them.into_iter().map(|d| luggage.add_descriptor(d)).collect::<Vec<u64>>();
     let descriptor = add(vec![socket]).remove(0);

@@ -45,11 +45,16 @@ pub struct Refused {
     pub path: String,
     /// What it is, with its article: `a Lock`.
     pub what: String,
+    /// It could, but something went wrong.
+    pub failure: Option<String>,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, which cannot cross to another process", self.path, self.what)
+        match &self.failure {
+            Some(failure) => write!(f, "{} cannot cross to another process: {failure}", self.path),
+            None => write!(f, "{} is {}, which cannot cross to another process", self.path, self.what),
+        }
     }
 }
 
@@ -60,7 +65,11 @@ impl fmt::Display for Refused {
 pub fn encode(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
     Inspection::of(way).check(value, path)?;
     let mut luggage = if way.has_descriptors() { Luggage::default() } else { Luggage::without_files() };
-    let bytes = write(value, &mut luggage).map_err(|what| Refused { path: path.to_string(), what })?;
+    let bytes = write(value, &mut luggage).map_err(|failure| Refused {
+        path: path.to_string(),
+        what: type_of(value),
+        failure: Some(failure),
+    })?;
     Ok(Packed { bytes, luggage })
 }
 
@@ -151,13 +160,19 @@ pub struct Inspection<'a> {
     room: usize,
     /// What goes with it already, and cannot go twice.
     moving: Vec<ObjectId>,
+    copies_only: bool,
 }
 
 impl<'a> Inspection<'a> {
     /// For a message that goes this way.
     pub fn of(way: Way<'a>) -> Inspection<'a> {
         // One is for what is big.
-        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new() }
+        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new(), copies_only: false }
+    }
+
+    /// From now on what would move there, and be gone here, cannot cross; or can again.
+    pub fn copies_only(&mut self, copies_only: bool) {
+        self.copies_only = copies_only;
     }
 
     /// Finds what cannot cross in a value, which reports call `path`.
@@ -190,10 +205,9 @@ impl<'a> Inspection<'a> {
         }
         let what = match crossing::inspect(value).filter(|_| self.way.has_descriptors()) {
             None => {
-                let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
                 let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_));
                 let whose = if is_handle && goes_up { " that was made in this process" } else { "" };
-                format!("{}{whose}", type_for_people(&shown))
+                format!("{}{whose}", type_of(value))
             }
             Some(Err(what)) => what,
             Some(Ok(found)) => match self.take_up(&found) {
@@ -201,19 +215,26 @@ impl<'a> Inspection<'a> {
                 Err(what) => what.into(),
             },
         };
-        Err(Refused { path: path(), what })
+        Err(Refused { path: path(), what, failure: None })
     }
 }
 
 impl Inspection<'_> {
     fn take_up(&mut self, found: &Found) -> Result<(), &'static str> {
         self.room = self.room.checked_sub(found.descriptors).ok_or("one thing too many of those with a descriptor")?;
+        if found.moves.is_some() && self.copies_only {
+            return Err("a Connection, which can go to one process only");
+        }
         if found.moves.is_some_and(|one| self.moving.contains(&one)) {
             return Err("a Connection that is there twice");
         }
         self.moving.extend(found.moves);
         Ok(())
     }
+}
+
+fn type_of(value: &Dynamic) -> String {
+    type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string()))
 }
 
 fn is_bytes(value: &Dynamic) -> bool {

@@ -49,7 +49,17 @@ struct Form {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
-    pack_calls(ctx, job, false)
+    pack_calls(ctx, job, false, Inspection::of(Way::Down))
+}
+
+/// The same for a job that several processes do: nothing can move there.
+///
+/// # Errors
+/// `SendError`.
+pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
+    let mut inspection = Inspection::of(Way::Down);
+    inspection.copies_only(true);
+    pack_calls(ctx, job, false, inspection)
 }
 
 /// Calls of a function, one for each list of arguments.
@@ -58,7 +68,7 @@ pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 /// `SendError`.
 pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true, Inspection::of(Way::Down))
 }
 
 fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
@@ -82,13 +92,12 @@ pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dy
         .map_err(|refused| send_error(ctx, refused))
 }
 
-fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed> {
+fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: Inspection) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
     let refused = |refused: Refused| send_error(ctx, refused);
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
     // Looked at one by one, for the sake of the path.
-    let mut inspection = Inspection::of(Way::Down);
     inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
     for (i, arg) in job.args.iter().enumerate() {
         inspection.check(arg, &format!("args[{i}]")).map_err(refused)?;
@@ -115,6 +124,8 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Packed>
 /// The constants that can cross, and the others with what they hold.
 fn constants_of(function: &Callable, inspection: &mut Inspection) -> (Dynamic, Vec<(String, String)>) {
     let (mut crossing, mut absent) = (Map::new(), Vec::new());
+    // They stay here too.
+    inspection.copies_only(true);
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {

@@ -9,8 +9,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use rustix::fs::{Mode, fchmod};
@@ -147,23 +147,31 @@ fn listen_at(path: &Path) -> io::Result<(OwnedFd, SocketFile)> {
 /// A socket file at which nobody listens any more.
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    is_socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    // It does not wait where many wait already.
+    let knock = || Target::File(path.to_path_buf()).connect();
+    is_socket && knock().is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// A socket file that was made here: by device and number, since somebody may put another in its place.
+/// A socket file that was made here. Somebody may put another in its place, also with the same number.
 #[derive(Clone, PartialEq, Eq)]
 struct Made {
     path: PathBuf,
-    device: u64,
-    number: u64,
+    file: FileId,
+}
+
+/// Device, number, and when it was made, where the file system knows it.
+type FileId = (u64, u64, Option<SystemTime>);
+
+fn file_id(path: &Path) -> io::Result<FileId> {
+    let found = fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino(), found.created().ok()))
 }
 
 static MADE: Mutex<Vec<Made>> = Mutex::new(Vec::new());
 
 impl Made {
     fn remove(&self) {
-        let found = fs::symlink_metadata(&self.path);
-        if found.is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.number)) {
+        if file_id(&self.path).is_ok_and(|found| found == self.file) {
             // If it cannot be removed now, whoever listens there next does it.
             let _left = fs::remove_file(&self.path);
         }
@@ -175,10 +183,8 @@ pub struct SocketFile(Made);
 
 impl SocketFile {
     fn note(path: &Path) -> io::Result<SocketFile> {
-        let found = fs::symlink_metadata(path)?;
         // It has to be found at the end, wherever the script has gone meanwhile.
-        let path = std::path::absolute(path)?;
-        let made = Made { path, device: found.dev(), number: found.ino() };
+        let made = Made { path: std::path::absolute(path)?, file: file_id(path)? };
         MADE.lock().push(made.clone());
         Ok(SocketFile(made))
     }

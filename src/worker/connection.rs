@@ -42,7 +42,7 @@ impl fmt::Display for ConnectionFault {
                 write!(f, "the other end of {label} was closed, or its process has ended")
             }
             ConnectionFault::Closed(label) => write!(f, "{label} is closed"),
-            ConnectionFault::Moved(label) => write!(f, "{label} is in another process, to which it was passed"),
+            ConnectionFault::Moved(label) => write!(f, "{label} was passed on, and only whoever got it can use it"),
             ConnectionFault::System(label, error) => write!(f, "{label} is broken: {error}"),
         }
     }
@@ -194,7 +194,7 @@ impl<P: Payload> Waitable for Connection<P> {
     fn state(&self) -> String {
         match self.hold.try_lock().as_deref() {
             Some(Hold::Closed) => "closed".into(),
-            Some(Hold::Moved) => "in another process".into(),
+            Some(Hold::Moved) => "passed on".into(),
             Some(Hold::Open(_)) | None => String::new(),
         }
     }
