@@ -164,6 +164,19 @@ impl<'a, R: Outcome> Line<'a, R> {
         }
     }
 
+    /// A bug of orch's ended it, which said so: what it was about fails with that, and the rest goes to others.
+    pub(super) fn breaks_down(&mut self, panic: &str) {
+        self.agent.kill();
+        for handed in std::mem::take(&mut self.handed) {
+            self.works.has_back(&handed.job);
+            if handed.began {
+                self.finish(&handed.job, R::from_panic(panic.to_string()));
+            } else {
+                self.back(handed);
+            }
+        }
+    }
+
     pub(super) fn leave(&mut self) {
         self.agent.leave();
     }
@@ -303,6 +316,11 @@ impl<'a, R: Outcome> Line<'a, R> {
         let Some(first) = self.handed.front() else {
             return;
         };
+        let is_unwanted = |handed: &Handed<R>| handed.job.future.is_unwanted();
+        if !is_unwanted(first) && self.handed.iter().any(is_unwanted) {
+            // It is about one that does not come back; the first is not to pay for that.
+            return;
+        }
         let grace = self.agent.stop(first.number);
         if !std::mem::replace(&mut self.is_stopping, true) {
             self.patience = grace.map(|grace| self.now().saturating_add(grace));
@@ -366,6 +384,8 @@ mod tests {
         Long,
         /// Whoever does it ends with it.
         Deadly,
+        /// The agent has a bug.
+        Broken,
     }
 
     #[derive(Default)]
@@ -391,6 +411,7 @@ mod tests {
         match name.split('-').next() {
             Some("long") => Fate::Long,
             Some("deadly") => Fate::Deadly,
+            Some("broken") => Fate::Broken,
             _ => Fate::Quick,
         }
     }
@@ -436,6 +457,7 @@ mod tests {
                     return News::Done(number, ());
                 }
                 Fate::Deadly => {}
+                Fate::Broken => panic!("a bug"),
             }
             (self.began, self.killed) = (false, false);
             self.has.clear();
@@ -544,6 +566,13 @@ mod tests {
         });
         assert!(!seen.begun.contains_key("other-0") && !seen.begun.contains_key("other-19"));
         assert_eq!(seen.begun.len(), 59);
+    }
+
+    #[test]
+    fn a_bug_costs_the_one_that_met_it() {
+        let all = names(&[("quick", 20), ("broken", 1), ("other", 40)]);
+        let seen = run(1, 0, &all, |_| {});
+        assert_eq!((seen.kills, seen.begun), (1, all.into_iter().map(|name| (name, 1)).collect()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::errands::{Agent, Errand, Line};
-use super::{ExecFault, Outcome, Thread, run_caught};
+use super::{ExecFault, Outcome, Thread, caught, run_caught};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Waitable, block, current};
 use crate::sync::future::Runners;
 use crate::sync::select::Idle;
@@ -305,7 +305,11 @@ impl<R: Outcome> Works<R> {
     /// What a worker does whose agent hands the jobs on.
     fn work_elsewhere(self: &Arc<Self>, agents: &Agents<R>) {
         let mut line = Line::new(self, agents());
-        if line.work() {
+        let goes_on = caught(|| line.work()).unwrap_or_else(|panic| {
+            line.breaks_down(&panic);
+            true
+        });
+        if goes_on {
             self.replace_me();
         }
         line.leave();

@@ -19,6 +19,7 @@ use super::host::{Host, run_in};
 use super::parcel::Parcel;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
+use crate::exec;
 use crate::kernel::{Holder, current};
 use crate::worker::memory;
 use crate::worker::wire::Reply;
@@ -164,8 +165,23 @@ pub enum Performed {
     Over,
 }
 
+impl exec::Outcome for Performed {
+    fn from_panic(message: String) -> Performed {
+        let failure = Failure::internal(&message);
+        Performed::Reply(Reply::Failed(ByteBuf::from(encode_error(failure.ask()))))
+    }
+
+    fn is_failure(&self) -> bool {
+        matches!(self, Performed::Reply(Reply::Failed(_)))
+    }
+}
+
 /// Does an errand in the current task, which is the process's own.
 pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
+    exec::run_caught(|| perform_unguarded(host, bytes))
+}
+
+fn perform_unguarded(host: &Arc<Host>, bytes: &[u8]) -> Performed {
     run_in(host, || {
         let (job, each) = match unpack(host, bytes) {
             Ok(job) => job,
