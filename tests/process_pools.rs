@@ -337,3 +337,23 @@ fn exit_in_a_thread_of_a_process_ends_that_process() {
     Program::script(script).run().prints(wanted);
     Program::sim(script).run().prints(wanted);
 }
+
+/// No job is done by a worker that is not ready.
+#[test]
+fn an_initializer_that_fails_in_a_later_worker_fails_the_jobs() {
+    prints(
+        r#"
+        fn first_only() {
+            if cmd("test", "-e", "started").unchecked().run().ok { throw "bad start" }
+            cmd("touch", "started").run();
+        }
+        with Pool(1, #{initializer: first_only}) as pool {
+            print(pool.apply(|| "done", []));
+            for job in [|| exit(3), || "never", || "never"] {
+                try { print(pool.apply(job, [])) } catch (e) { print(if e.kind == "Thrown" { e.value } else { e.kind }) }
+            }
+        }
+        "#,
+        "done\nWorkerDied\nbad start\nbad start\n",
+    );
+}
