@@ -41,6 +41,16 @@ struct Form {
     job: ByteBuf,
     /// The arguments are lists of arguments, for one call each; the result is the array of the results.
     each: bool,
+    /// What it returns is not asked for, and need not cross.
+    quiet: bool,
+}
+
+/// What is to be done with the calls of a job.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Once,
+    Each,
+    Quietly,
 }
 
 /// The bytes of a job, for another process.
@@ -48,7 +58,15 @@ struct Form {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
-    pack_calls(ctx, job, false)
+    pack_calls(ctx, job, Manner::Once)
+}
+
+/// The same where nobody asks for what it returns.
+///
+/// # Errors
+/// `SendError`.
+pub fn pack_quiet(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
+    pack_calls(ctx, job, Manner::Quietly)
 }
 
 /// The bytes of calls of a function, one for each list of arguments.
@@ -57,7 +75,7 @@ pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
 /// `SendError`.
 pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Vec<u8>> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true)
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each)
 }
 
 /// Finds what cannot be sent in calls that are packed later.
@@ -69,7 +87,7 @@ pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dy
     pack(ctx, &Job { function: function.clone(), this: None, args }).map(drop)
 }
 
-fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>> {
+fn pack_calls(ctx: &NativeCallContext, job: &Job, manner: Manner) -> Outcome<Vec<u8>> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
     let mut content = Array::new();
@@ -99,7 +117,8 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool) -> Outcome<Vec<u8>
         constants: ByteBuf::from(constants),
         absent,
         job: ByteBuf::from(encode(&content.into(), "the call").map_err(refused)?),
-        each,
+        each: manner == Manner::Each,
+        quiet: manner == Manner::Quietly,
     };
     rmp_serde::to_vec(&form).map_err(|error| Problem::new(ctx, "SendError", error.to_string()).thrown())
 }
@@ -120,7 +139,7 @@ fn constants_of(function: &Callable) -> (Vec<u8>, Vec<(String, String)>) {
     (encode_error(crossing), absent)
 }
 
-fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
+fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, Manner), String> {
     let form: Form = rmp_serde::from_slice(bytes).map_err(|error| error.to_string())?;
     let engine = host.engine();
     let mut global = engine.new_global_runtime_state();
@@ -152,7 +171,12 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, bool), String> {
         this: (!this.is_unit()).then_some(this),
         args: args.try_cast::<Array>().unwrap_or_default(),
     };
-    Ok((job, form.each))
+    let manner = match (form.each, form.quiet) {
+        (true, _) => Manner::Each,
+        (false, true) => Manner::Quietly,
+        (false, false) => Manner::Once,
+    };
+    Ok((job, manner))
 }
 
 /// What came of an errand in the process.
@@ -183,14 +207,18 @@ pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
 
 fn perform_unguarded(host: &Arc<Host>, bytes: &[u8]) -> Performed {
     run_in(host, || {
-        let (job, each) = match unpack(host, bytes) {
+        let (job, manner) = match unpack(host, bytes) {
             Ok(job) => job,
             Err(why) => {
                 return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
             }
         };
         let source = job.function.source().map(str::to_string);
-        let result = if each { call_each(job) } else { job.call() };
+        let result = match manner {
+            Manner::Each => call_each(job),
+            Manner::Once => job.call(),
+            Manner::Quietly => job.call().map(|_| Dynamic::UNIT),
+        };
         match result {
             Ok(value) => match encode(&value, "the result") {
                 Ok(bytes) => Performed::Reply(Reply::Value(ByteBuf::from(bytes))),

@@ -379,7 +379,7 @@ fn initializer_errand(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>
     let function = Callable::for_other(ctx, "option initializer", f, &Holder::Outside)?;
     let args = args.map_or(Ok(Array::new()), |a| list(ctx, "option initargs", a))?;
     let args = pack_arguments(ctx, args, &Holder::Outside)?;
-    errand::pack(ctx, &Job { function, this: None, args })
+    errand::pack_quiet(ctx, &Job { function, this: None, args })
 }
 
 type Initializer = Arc<dyn Fn() -> Done + Send + Sync>;
