@@ -33,7 +33,7 @@ const fn beside(rival: &'static str, name: &'static str, n: u64, target: Option<
     Workload { name, n, target, rival: Some(rival) }
 }
 
-static WORKLOADS: [Workload; 22] = [
+static WORKLOADS: [Workload; 28] = [
     workload(STARTUP, 1, Some(0.4)),
     workload("threads", 10_000, Some(0.5)),
     workload("threads_1000", 1_000, None),
@@ -56,6 +56,12 @@ static WORKLOADS: [Workload; 22] = [
     workload("lines", 2_000_000, Some(3.0)),
     workload(COUNT_1T, 20_000_000, None),
     workload(COUNT_2T, 20_000_000, None),
+    workload(COUNT_2P, 20_000_000, None),
+    workload("processes", 200, Some(1.5)),
+    workload("processes_spawn", 200, Some(0.15)),
+    workload("process_pool_1", 20_000, Some(0.5)),
+    workload("process_pool_100", 200_000, Some(0.7)),
+    workload("process_pool_1mb", 200, Some(0.7)),
 ];
 
 /// Prints nothing: the runner times it from outside.
@@ -66,9 +72,10 @@ const STARTUP_RUNS_PER_REP: usize = 4;
 const SLEEPERS: &str = "sleepers";
 const SLEEP: f64 = 1.0;
 
-/// These two run in turn, so that their quotient compares neighbouring runs.
+/// These run in turn, so that their quotients compare neighbouring runs.
 const COUNT_1T: &str = "count_1t";
 const COUNT_2T: &str = "count_2t";
+const COUNT_2P: &str = "count_2p";
 const COUNT_TARGET: f64 = 0.55;
 
 fn main() -> ExitCode {
@@ -106,8 +113,12 @@ fn main() -> ExitCode {
                 }
             }
         }
-        if let [Ok(one), Ok(two)] = results.as_slice() {
-            println!("{}", count_row(one, two));
+        if let Some((Ok(one), others)) = results.split_first() {
+            for (workload, two) in batch.iter().skip(1).zip(others) {
+                if let Ok(two) = two {
+                    println!("{}", count_row(workload, one, two));
+                }
+            }
         }
     }
     if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
@@ -186,12 +197,12 @@ impl Workload {
     }
 }
 
-/// Workloads whose runs alternate: each alone, but the two counts together.
+/// Workloads whose runs alternate: each alone, but the counts together.
 fn batches(workloads: &[&'static Workload]) -> Vec<Vec<&'static Workload>> {
     let mut batches: Vec<Vec<&'static Workload>> = Vec::new();
     for &workload in workloads {
         match batches.last_mut() {
-            Some(last) if workload.name == COUNT_2T && last[0].name == COUNT_1T => {
+            Some(last) if [COUNT_2T, COUNT_2P].contains(&workload.name) && last[0].name == COUNT_1T => {
                 last.push(workload);
             }
             _ => batches.push(vec![workload]),
@@ -226,12 +237,11 @@ impl Series {
     }
 }
 
-fn count_row(one: &Series, two: &Series) -> String {
+fn count_row(workload: &Workload, one: &Series, two: &Series) -> String {
     let ratio = median_ratio(&two.orch, &one.orch);
-    let name = "count 2t/1t (orch)";
+    let name = if workload.name == COUNT_2P { "count 2p/1t (orch)" } else { "count 2t/1t (orch)" };
     let blank = || [None, None];
-    let n = WORKLOADS[WORKLOADS.len() - 1].n;
-    row(name, n, blank(), Some(ratio), Some(COUNT_TARGET), blank())
+    row(name, workload.n, blank(), Some(ratio), Some(COUNT_TARGET), blank())
 }
 
 fn row(

@@ -111,7 +111,7 @@ fn a_pool_is_terminated_while_workers_have_jobs_ahead() {
         let kinds = #{};
         for job in jobs { kinds[try_result(job)] = true }
         print(kinds.keys().len());
-        print(try_result(jobs[20]) + try_result(jobs[59]));
+        print(try_result(jobs[20]) + try_result(jobs[23]));
         fn try_result(job) { try { job.result() } catch (e) { return e.kind } "done" }
         "#,
         "2\nCancelledCancelled\n",
@@ -336,4 +336,24 @@ fn exit_in_a_thread_of_a_process_ends_that_process() {
     let wanted = "\n7\nWorkerDied 7\ngoes on\n";
     Program::script(script).run().prints(wanted);
     Program::sim(script).run().prints(wanted);
+}
+
+/// No job is done by a worker that is not ready.
+#[test]
+fn an_initializer_that_fails_in_a_later_worker_fails_the_jobs() {
+    prints(
+        r#"
+        fn first_only() {
+            if cmd("test", "-e", "started").unchecked().run().ok { throw "bad start" }
+            cmd("touch", "started").run();
+        }
+        with Pool(1, #{initializer: first_only}) as pool {
+            print(pool.apply(|| "done", []));
+            for job in [|| exit(3), || "never", || "never"] {
+                try { print(pool.apply(job, [])) } catch (e) { print(if e.kind == "Thrown" { e.value } else { e.kind }) }
+            }
+        }
+        "#,
+        "done\nWorkerDied\nbad start\nbad start\n",
+    );
 }

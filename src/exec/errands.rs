@@ -46,8 +46,11 @@ pub enum News<R> {
         /// The exit code, negative for a signal.
         code: i32,
     },
-    /// The one that is being done is to stop.
-    Unwanted,
+    /// What is unwanted is to stop, or all of it, as the program does.
+    Stop {
+        /// All of it.
+        all: bool,
+    },
     /// The time is up.
     Nothing,
     /// The program is over.
@@ -59,17 +62,14 @@ pub type Recall = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// See the module. Belongs to one task, which is where its methods are called.
 pub trait Agent<R: Outcome> {
-    /// Is ready for errands from here on, or what came instead.
+    /// Has somebody to do errands. Asked for whenever nobody has any.
     ///
     /// # Errors
-    /// The outcome of all jobs of the pool.
+    /// What came instead.
     fn prepare(&mut self) -> Result<(), R>;
 
-    /// Hands an errand over.
-    ///
-    /// # Errors
-    /// Its outcome, when there is nobody to do it.
-    fn hand(&mut self, number: u64, errand: &Errand<R>) -> Result<(), R>;
+    /// Hands an errand over. If whoever should do it has ended, that is news to come.
+    fn hand(&mut self, number: u64, errand: &Errand<R>);
 
     /// Waits for news, at most `limit`.
     fn hear(&mut self, limit: Option<Duration>) -> News<R>;
@@ -164,6 +164,19 @@ impl<'a, R: Outcome> Line<'a, R> {
         }
     }
 
+    /// A bug of orch's ended it, which said so: what it was about fails with that, and the rest goes to others.
+    pub(super) fn breaks_down(&mut self, panic: &str) {
+        self.agent.kill();
+        for handed in std::mem::take(&mut self.handed) {
+            self.works.has_back(&handed.job);
+            if handed.began {
+                self.finish(&handed.job, R::from_panic(panic.to_string()));
+            } else {
+                self.back(handed);
+            }
+        }
+    }
+
     pub(super) fn leave(&mut self) {
         self.agent.leave();
     }
@@ -190,6 +203,16 @@ impl<'a, R: Outcome> Line<'a, R> {
 
     fn hand(&mut self, mut job: Job<R>) {
         let me = current().id();
+        if job.future.is_over() {
+            return;
+        }
+        // While errands are with somebody, news of that one's end come first.
+        if self.handed.is_empty()
+            && let Err(outcome) = self.agent.prepare()
+        {
+            job.future.begin(me);
+            return self.finish(&job, outcome);
+        }
         self.number += 1;
         let number = self.number;
         let recall = self.agent.recall();
@@ -202,20 +225,12 @@ impl<'a, R: Outcome> Line<'a, R> {
         let Some(errand) = job.body.errand().filter(|_| wanted) else {
             return;
         };
-        let handed = self.agent.hand(number, errand);
+        self.agent.hand(number, errand);
         job.tries += 1;
         self.left = self.left.map(|left| left - 1);
-        match handed {
-            Ok(()) => {
-                self.works.lends(&job);
-                self.began_at = self.now();
-                self.handed.push_back(Handed { number, job, began, asked_back: false });
-            }
-            Err(outcome) => {
-                job.future.begin(me);
-                self.finish(&job, outcome);
-            }
-        }
+        self.works.lends(&job);
+        self.began_at = self.now();
+        self.handed.push_back(Handed { number, job, began, asked_back: false });
     }
 
     /// Deals with one piece of news: false when there is nothing more to do.
@@ -240,7 +255,7 @@ impl<'a, R: Outcome> Line<'a, R> {
                 }
             }
             News::Lost { begun, code } => self.lost(begun, code),
-            News::Unwanted => self.stop(),
+            News::Stop { all } => self.stop(all),
             News::Nothing if self.patience.is_some_and(|until| until <= self.now()) => {
                 self.patience = None;
                 self.agent.kill();
@@ -298,11 +313,14 @@ impl<'a, R: Outcome> Line<'a, R> {
         }
     }
 
-    /// The first one is to stop.
-    fn stop(&mut self) {
+    /// The first one is to stop, unless it is about one that did not come back: the first does not pay for that.
+    fn stop(&mut self, all: bool) {
         let Some(first) = self.handed.front() else {
             return;
         };
+        if !all && !self.works.is_to_stop() && !first.job.future.is_unwanted() {
+            return;
+        }
         let grace = self.agent.stop(first.number);
         if !std::mem::replace(&mut self.is_stopping, true) {
             self.patience = grace.map(|grace| self.now().saturating_add(grace));
@@ -366,6 +384,8 @@ mod tests {
         Long,
         /// Whoever does it ends with it.
         Deadly,
+        /// The agent has a bug.
+        Broken,
     }
 
     #[derive(Default)]
@@ -391,6 +411,7 @@ mod tests {
         match name.split('-').next() {
             Some("long") => Fate::Long,
             Some("deadly") => Fate::Deadly,
+            Some("broken") => Fate::Broken,
             _ => Fate::Quick,
         }
     }
@@ -400,11 +421,10 @@ mod tests {
             Ok(())
         }
 
-        fn hand(&mut self, number: u64, errand: &Errand<()>) -> Result<(), ()> {
+        fn hand(&mut self, number: u64, errand: &Errand<()>) {
             self.has.push_back((number, errand.name.clone()));
             let mut seen = self.seen.lock();
             seen.most = seen.most.max(self.has.len());
-            Ok(())
         }
 
         fn hear(&mut self, limit: Option<Duration>) -> News<()> {
@@ -426,7 +446,7 @@ mod tests {
                 Fate::Long => {
                     return match crate::kernel::sleep(Some(limit.unwrap_or(Duration::from_secs(3600)))) {
                         Ok(()) => News::Nothing,
-                        Err(Stop::Cancelled) => News::Unwanted,
+                        Err(Stop::Cancelled) => News::Stop { all: false },
                         Err(_) => News::Over,
                     };
                 }
@@ -436,6 +456,7 @@ mod tests {
                     return News::Done(number, ());
                 }
                 Fate::Deadly => {}
+                Fate::Broken => panic!("a bug"),
             }
             (self.began, self.killed) = (false, false);
             self.has.clear();
@@ -544,6 +565,13 @@ mod tests {
         });
         assert!(!seen.begun.contains_key("other-0") && !seen.begun.contains_key("other-19"));
         assert_eq!(seen.begun.len(), 59);
+    }
+
+    #[test]
+    fn a_bug_costs_the_one_that_met_it() {
+        let all = names(&[("quick", 20), ("broken", 1), ("other", 40)]);
+        let seen = run(1, 0, &all, |_| {});
+        assert_eq!((seen.kills, seen.begun), (1, all.into_iter().map(|name| (name, 1)).collect()));
     }
 
     #[test]

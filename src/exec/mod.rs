@@ -97,13 +97,17 @@ impl fmt::Display for ExecFault {
 }
 
 /// Runs `body`; a panic in it becomes an outcome.
-fn run_caught<R: Outcome>(body: impl FnOnce() -> R) -> R {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic
+pub fn run_caught<R: Outcome>(body: impl FnOnce() -> R) -> R {
+    caught(body).unwrap_or_else(R::from_panic)
+}
+
+/// Runs `body`; `Err`: what a panic in it said.
+fn caught<R>(body: impl FnOnce() -> R) -> Result<R, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(body)).map_err(|panic| {
+        panic
             .downcast_ref::<&str>()
             .map(ToString::to_string)
             .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "an unknown panic".to_string());
-        R::from_panic(text)
+            .unwrap_or_else(|| "an unknown panic".to_string())
     })
 }

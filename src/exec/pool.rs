@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::errands::{Agent, Errand, Line};
-use super::{ExecFault, Outcome, Thread, run_caught};
+use super::{ExecFault, Outcome, Thread, caught, run_caught};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Waitable, block, current};
 use crate::sync::future::Runners;
 use crate::sync::select::Idle;
@@ -79,6 +79,7 @@ pub(super) struct Works<R: Outcome> {
     idle: AtomicUsize,
     started: AtomicUsize,
     broken: AtomicBool,
+    to_stop: AtomicBool,
     accepted: AtomicU64,
     /// The futures of jobs that were handed elsewhere.
     lent: Mutex<Vec<(u64, Arc<Future<R>>)>>,
@@ -108,6 +109,7 @@ impl<R: Outcome> Pool<R> {
             idle: AtomicUsize::new(0),
             started: AtomicUsize::new(0),
             broken: AtomicBool::new(false),
+            to_stop: AtomicBool::new(false),
             accepted: AtomicU64::new(0),
             lent: Mutex::default(),
         });
@@ -187,8 +189,9 @@ impl<R: Outcome> Pool<R> {
         lent.iter().for_each(|future| future.cancel_later());
     }
 
-    /// Asks the jobs that run to stop at their current or next blocking call.
+    /// Asks the jobs that run to stop at their current or next blocking call. To be called when the pool is closed.
     pub fn cancel_running(&self) {
+        self.works.to_stop.store(true, Ordering::Release);
         self.works.workers.lock().iter().filter(|w| w.is_alive()).for_each(|w| w.cancel());
     }
 
@@ -305,7 +308,11 @@ impl<R: Outcome> Works<R> {
     /// What a worker does whose agent hands the jobs on.
     fn work_elsewhere(self: &Arc<Self>, agents: &Agents<R>) {
         let mut line = Line::new(self, agents());
-        if line.work() {
+        let goes_on = caught(|| line.work()).unwrap_or_else(|panic| {
+            line.breaks_down(&panic);
+            true
+        });
+        if goes_on {
             self.replace_me();
         }
         line.leave();
@@ -342,6 +349,11 @@ impl<R: Outcome> Works<R> {
         debug_assert!(compared.is_ok(), "invariant: any two places compare");
         // Whoever put it back is there to do it, if there is no thread to spare.
         let _staffed = self.staff();
+    }
+
+    /// All jobs are to stop.
+    pub(super) fn is_to_stop(&self) -> bool {
+        self.to_stop.load(Ordering::Acquire)
     }
 
     pub(super) fn kernel(&self) -> &Arc<Kernel> {

@@ -69,6 +69,7 @@ const WITHOUT_BELL: Duration = Duration::from_millis(10);
 pub(super) struct Bell {
     eventfd: Mutex<Option<Arc<OwnedFd>>>,
     listens: AtomicBool,
+    /// Something was written to it. Set after that: what is seen too late is taken back the next time.
     rung: AtomicBool,
 }
 
@@ -96,7 +97,6 @@ impl Bell {
         {
             // It fails when the counter is full, and then it has been rung.
             let _rung = rustix::io::write(fd, &1u64.to_ne_bytes());
-            // Only then: who takes it back before would take it back too early.
             self.rung.store(true, Ordering::SeqCst);
         }
     }

@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn they_shrink_when_calls_become_long() {
         let sizes = sizes(20_000, 2, |left| if left > 10_000 { 10 } else { 100_000 });
-        assert!(sizes.iter().any(|size| *size == 400));
+        assert!(sizes.contains(&400));
         assert_eq!(sizes[sizes.len() - 100], 1);
     }
 

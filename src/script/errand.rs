@@ -20,6 +20,7 @@ use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
+use crate::exec;
 use crate::kernel::{Holder, current};
 use crate::worker::memory;
 use crate::worker::wire::Reply;
@@ -42,6 +43,16 @@ struct Form {
     args: ByteBuf,
     /// The arguments are lists of arguments, for one call each; the result is the array of the results.
     each: bool,
+    /// What it returns is not asked for, and need not cross.
+    quiet: bool,
+}
+
+/// What is to be done with the calls of a job.
+#[derive(Clone, Copy, PartialEq)]
+enum Manner {
+    Once,
+    Each,
+    Quietly,
 }
 
 /// A job on its way to another process.
@@ -49,7 +60,7 @@ struct Form {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
-    pack_calls(ctx, job, false, Inspection::of(Way::Down))
+    pack_calls(ctx, job, Manner::Once, Inspection::of(Way::Down))
 }
 
 /// The same for a job that several processes do: nothing can move there.
@@ -59,7 +70,7 @@ pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
     let mut inspection = Inspection::of(Way::Down);
     inspection.copies_only(true);
-    pack_calls(ctx, job, false, inspection)
+    pack_calls(ctx, job, Manner::Quietly, inspection)
 }
 
 /// Calls of a function, one for each list of arguments.
@@ -68,7 +79,14 @@ pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 /// `SendError`.
 pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, true, Inspection::of(Way::Down))
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each, Inspection::of(Way::Down))
+}
+
+fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
+    Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
+        .with("path", refused.path)
+        .with("type", refused.what)
+        .thrown()
 }
 
 /// Finds what cannot be sent in calls that are packed later.
@@ -76,31 +94,19 @@ pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dy
 /// # Errors
 /// `SendError`, as of [`pack_each`].
 pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dynamic>]) -> Outcome<()> {
-    // Looked at only: what moves there is not to be on its way yet.
-    let check = || {
-        Inspection::of(Way::Down).check(&Dynamic::from(function.pointer().clone()), "f")?;
-        for (i, call) in calls.iter().enumerate() {
-            let mut inspection = Inspection::of(Way::Down);
-            for (j, arg) in call.iter().enumerate() {
-                inspection.check(arg, &format!("args[{i}][{j}]"))?;
-            }
-        }
-        Ok(())
-    };
-    check().map_err(|refused| cannot_be_sent(ctx, refused))
+    let pointer = Dynamic::from(function.pointer().clone());
+    // Each may go with a message of its own.
+    let of_one = |value: &Dynamic, path: &str| Inspection::of(Way::Down).check(value, path);
+    let mut calls = calls.iter().enumerate();
+    of_one(&pointer, "f")
+        .and_then(|()| calls.try_for_each(|(i, call)| of_one(&call.clone().into(), &format!("args[{i}]"))))
+        .map_err(|refused| send_error(ctx, refused))
 }
 
-fn cannot_be_sent(ctx: &NativeCallContext, refused: Refused) -> Thrown {
-    Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
-        .with("path", refused.path)
-        .with("type", refused.what)
-        .thrown()
-}
-
-fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: Inspection) -> Outcome<Packed> {
+fn pack_calls(ctx: &NativeCallContext, job: &Job, manner: Manner, mut inspection: Inspection) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
-    let refused = |refused: Refused| cannot_be_sent(ctx, refused);
+    let refused = |refused: Refused| send_error(ctx, refused);
     let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
     // Looked at one by one, for the sake of the path.
     inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
@@ -120,7 +126,8 @@ fn pack_calls(ctx: &NativeCallContext, job: &Job, each: bool, mut inspection: In
         absent,
         call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
         args: ByteBuf::from(encode::write_array(&job.args, &mut luggage).map_err(failed)?),
-        each,
+        each: manner == Manner::Each,
+        quiet: manner == Manner::Quietly,
     };
     let bytes = rmp_serde::to_vec(&form).map_err(|error| failed(error.to_string()))?;
     Ok(Packed { bytes, luggage })
@@ -144,7 +151,7 @@ fn constants_of(function: &Callable, inspection: &mut Inspection) -> (Dynamic, V
     (crossing.into(), absent)
 }
 
-fn unpack(host: &Host, packed: &Packed) -> Result<(Job, bool), String> {
+fn unpack(host: &Host, packed: &Packed) -> Result<(Job, Manner), String> {
     let form: Form = rmp_serde::from_slice(&packed.bytes).map_err(|error| error.to_string())?;
     let engine = host.engine();
     let mut global = engine.new_global_runtime_state();
@@ -176,7 +183,12 @@ fn unpack(host: &Host, packed: &Packed) -> Result<(Job, bool), String> {
         this: (!this.is_unit()).then_some(this),
         args: decode(&form.args, &packed.luggage)?.try_cast::<Array>().unwrap_or_default(),
     };
-    Ok((job, form.each))
+    let manner = match (form.each, form.quiet) {
+        (true, _) => Manner::Each,
+        (false, true) => Manner::Quietly,
+        (false, false) => Manner::Once,
+    };
+    Ok((job, manner))
 }
 
 /// What became of an errand, with what belongs to it.
@@ -203,20 +215,41 @@ pub enum Performed {
     Over,
 }
 
+impl exec::Outcome for Performed {
+    type Errand = ();
+
+    fn from_panic(message: String) -> Performed {
+        let failure = Failure::internal(&message);
+        Performed::Reply(Answer::of(encode_error(failure.ask()), Reply::Failed))
+    }
+
+    fn is_failure(&self) -> bool {
+        matches!(self, Performed::Reply(Answer { reply: Reply::Failed(_), .. }))
+    }
+}
+
 /// Does an errand in the current task, which is the process's own.
 pub fn perform(host: &Arc<Host>, packed: Packed) -> Performed {
+    exec::run_caught(|| perform_unguarded(host, packed))
+}
+
+fn perform_unguarded(host: &Arc<Host>, packed: Packed) -> Performed {
     run_in(host, || {
         let unpacked = unpack(host, &packed);
         // What is big in it is not kept while the function runs.
         drop(packed);
-        let (job, each) = match unpacked {
+        let (job, manner) = match unpacked {
             Ok(job) => job,
             Err(why) => {
                 return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
             }
         };
         let source = job.function.source().map(str::to_string);
-        let result = if each { call_each(job) } else { job.call() };
+        let result = match manner {
+            Manner::Each => call_each(job),
+            Manner::Once => job.call(),
+            Manner::Quietly => job.call().map(|_| Dynamic::UNIT),
+        };
         match result {
             Ok(value) => match encode(&value, "the result", host.way_back()) {
                 Ok(packed) => Performed::Reply(Answer::of(packed, Reply::Value)),

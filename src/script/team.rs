@@ -41,9 +41,10 @@ impl Team {
     /// Who hands errands to the worker of the current task.
     pub fn agent(&self) -> Box<dyn Agent<Done> + Send> {
         if self.host.kernel().is_sim() {
-            Box::new(Player { team: self.clone(), given: None })
+            Box::new(Player { team: self.clone(), given: None, is_ready: false })
         } else {
-            Box::new(Foreman { team: self.clone(), worker: None, number: INITIALIZER, was_interrupted: false })
+            let (team, number) = (self.clone(), INITIALIZER);
+            Box::new(Foreman { team, worker: None, is_ready: false, number, was_interrupted: false })
         }
     }
 
@@ -75,6 +76,8 @@ impl Team {
 struct Foreman {
     team: Team,
     worker: Option<Arc<Worker>>,
+    /// It has done what each worker does first.
+    is_ready: bool,
     /// The last errand that was handed over.
     number: u64,
     /// The worker was asked to stop because the program was.
@@ -82,28 +85,24 @@ struct Foreman {
 }
 
 impl Foreman {
-    /// The worker, or a new one.
-    fn worker(&mut self) -> Result<Arc<Worker>, Done> {
-        if let Some(worker) = self.worker.clone().filter(|worker| !worker.has_ended()) {
-            return Ok(worker);
-        }
-        let worker = employ(&self.team.host, &current()).map_err(|error| self.team.not_started(&error))?;
-        (self.worker, self.was_interrupted) = (Some(worker.clone()), false);
-        if let Some(initializer) = self.team.initializer.clone() {
-            hand_over(&self.team.host, &worker, INITIALIZER, initializer)
-                .map_err(|error| self.team.not_started(&error))?;
-            loop {
-                match self.hear(None) {
-                    News::Done(_, Done::Value(_)) => break,
-                    News::Done(_, failed) => return Err(failed),
-                    News::Lost { code, .. } => return Err(self.team.died("initializer", code, 1)),
-                    News::Over => return Err(Done::Over),
-                    News::Unwanted => _ = self.stop(INITIALIZER),
-                    News::Began(_) | News::Back(_) | News::Nothing => {}
-                }
+    /// Has the worker that was just started do what each worker does first.
+    fn initialize(&mut self, worker: &Worker) -> Result<(), Done> {
+        let Some(initializer) = self.team.initializer.clone() else {
+            return Ok(());
+        };
+        hand_over(&self.team.host, worker, INITIALIZER, initializer).map_err(|error| self.team.not_started(&error))?;
+        let mut limit = None;
+        loop {
+            match self.hear(limit) {
+                News::Done(_, Done::Value(_)) => return Ok(()),
+                News::Done(_, failed) => return Err(failed),
+                News::Lost { code, .. } => return Err(self.team.died("initializer", code, 1)),
+                News::Over => return Err(Done::Over),
+                News::Stop { .. } => limit = self.stop(INITIALIZER).or(limit),
+                News::Nothing => worker.kill(),
+                News::Began(_) | News::Back(_) => {}
             }
         }
-        Ok(worker)
     }
 
     fn interrupted(&self) -> Done {
@@ -113,16 +112,28 @@ impl Foreman {
 
 impl Agent<Done> for Foreman {
     fn prepare(&mut self) -> Result<(), Done> {
-        self.worker().map(drop)
+        let worker = match self.worker.clone().filter(|worker| !worker.has_ended()) {
+            Some(_) if self.is_ready => return Ok(()),
+            Some(worker) => worker,
+            None => employ(&self.team.host, &current()).map_err(|error| self.team.not_started(&error))?,
+        };
+        (self.worker, self.was_interrupted, self.is_ready) = (Some(worker.clone()), false, false);
+        self.initialize(&worker)?;
+        self.is_ready = true;
+        Ok(())
     }
 
-    fn hand(&mut self, number: u64, errand: &Errand<Done>) -> Result<(), Done> {
-        let worker = self.worker()?;
+    fn hand(&mut self, number: u64, errand: &Errand<Done>) {
+        let Some(worker) = &self.worker else {
+            return;
+        };
         let host = &self.team.host;
         worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
-        hand_over(host, &worker, number, errand.content.clone()).map_err(|error| self.team.not_started(&error))?;
+        if hand_over(host, worker, number, errand.content.clone()).is_err() {
+            // It has no way to what it was given: another one is asked to do it, and its end is news.
+            worker.kill();
+        }
         self.number = number;
-        Ok(())
     }
 
     fn hear(&mut self, limit: Option<Duration>) -> News<Done> {
@@ -147,7 +158,7 @@ impl Agent<Done> for Foreman {
                 if host.kernel().is_over() { News::Over } else { News::Lost { begun, code: end.code() } }
             }
             Err(Stop::TimedOut) => News::Nothing,
-            Err(Stop::Cancelled) => News::Unwanted,
+            Err(Stop::Cancelled) => News::Stop { all: host.signals().asked_with().is_some() },
             Err(_) => News::Over,
         }
     }
@@ -208,7 +219,7 @@ impl Agent<Done> for Foreman {
         loop {
             match self.hear(limit) {
                 News::Lost { .. } | News::Over => return,
-                News::Unwanted => limit = self.stop(self.number).or(limit),
+                News::Stop { .. } => limit = self.stop(self.number).or(limit),
                 News::Nothing => worker.kill(),
                 News::Began(_) | News::Back(_) | News::Done(..) => {}
             }
@@ -220,6 +231,7 @@ impl Agent<Done> for Foreman {
 struct Player {
     team: Team,
     given: Option<(u64, Packed)>,
+    is_ready: bool,
 }
 
 impl Player {
@@ -235,19 +247,21 @@ impl Player {
 
 impl Agent<Done> for Player {
     fn prepare(&mut self) -> Result<(), Done> {
-        let Some(initializer) = self.team.initializer.clone() else {
+        let Some(initializer) = self.team.initializer.clone().filter(|_| !self.is_ready) else {
             return Ok(());
         };
         match self.play(initializer) {
-            Ok(Done::Value(_)) => Ok(()),
+            Ok(Done::Value(_)) => {
+                self.is_ready = true;
+                Ok(())
+            }
             Ok(done) => Err(done),
             Err(code) => Err(self.team.died("initializer", code, 1)),
         }
     }
 
-    fn hand(&mut self, number: u64, errand: &Errand<Done>) -> Result<(), Done> {
+    fn hand(&mut self, number: u64, errand: &Errand<Done>) {
         self.given = Some((number, errand.content.clone()));
-        Ok(())
     }
 
     fn hear(&mut self, _limit: Option<Duration>) -> News<Done> {
@@ -256,7 +270,10 @@ impl Agent<Done> for Player {
         };
         match self.play(errand) {
             Ok(done) => News::Done(number, done),
-            Err(code) => News::Lost { begun: number, code },
+            Err(code) => {
+                self.is_ready = false;
+                News::Lost { begun: number, code }
+            }
         }
     }
 

@@ -55,7 +55,7 @@ struct State<T> {
     callbacks: Vec<Callback<T>>,
     /// By whom it was lent, and how to have it back.
     lent: Option<(TaskId, AskBack)>,
-    /// It is to be cancelled when it comes back.
+    /// It is to stop, or to be cancelled when it comes back.
     unwanted: bool,
     /// Those who wait for it to come back, or to begin.
     asking: WaitQueue,
@@ -202,18 +202,26 @@ impl<T: Send + 'static> Future<T> {
         self.state.lock().stage
     }
 
-    /// Cancels it, also while it runs: its task is asked to stop at its current or next blocking call. True unless it
-    /// was done already.
+    /// Cancels it, also while it runs: its task is asked to stop at its current or next blocking call; also where it is lent
+    /// and nobody says whether it has begun. True unless it was done already.
     pub fn stop(self: &Arc<Self>) -> bool {
         if self.cancel() {
             return true;
         }
         // With the state locked the runner cannot go on to its next job, which would be hit instead.
-        let state = self.state.lock();
-        let Stage::Running(task) = state.stage else {
-            return false;
+        let mut state = self.state.lock();
+        let task = match (state.stage, &state.lent) {
+            (Stage::Running(task), _) => task,
+            (Stage::Pending, Some((lender, _))) => *lender,
+            _ => return false,
         };
+        state.unwanted = true;
         self.core.kernel().task(task).map(|task| task.cancel()).is_some()
+    }
+
+    /// True when somebody wanted it to stop, or to be cancelled when it comes back.
+    pub fn is_unwanted(&self) -> bool {
+        self.state.lock().unwanted
     }
 
     /// True when it is done or cancelled.

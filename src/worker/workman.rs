@@ -176,34 +176,40 @@ impl Worker {
 
     fn advance(&self) -> Poll<Heard> {
         let mut state = self.state.lock();
-        // Asked first: what it said before its end can then all be read.
-        let end = self.leader.try_reap();
         state.outgoing.flush();
+        if let Some(heard) = self.next_message(&mut state) {
+            return Poll::Ready(heard);
+        }
+        let Some(end) = self.leader.try_reap() else {
+            return Poll::Pending;
+        };
+        // What it said before its end can be read now, if it came after that look.
+        if let Some(heard) = self.next_message(&mut state) {
+            return Poll::Ready(heard);
+        }
+        self.tree.forget_leader(self.leader.pid());
+        Poll::Ready(Heard::Ended { end, left: state.left, begun: state.begun })
+    }
+
+    fn next_message(&self, state: &mut State) -> Option<Heard> {
         loop {
             match state.incoming.take() {
                 Ok(Some(Letter { message: FromWorker::Reply(number, reply), descriptors })) => {
-                    return Poll::Ready(Heard::Reply(number, reply, descriptors));
+                    return Some(Heard::Reply(number, reply, descriptors));
                 }
                 Ok(Some(Letter { message: FromWorker::Began(number), .. })) => {
                     state.begun = number;
-                    return Poll::Ready(Heard::Began(number));
+                    return Some(Heard::Began(number));
                 }
-                Ok(Some(Letter { message: FromWorker::Back(number), .. })) => return Poll::Ready(Heard::Back(number)),
+                Ok(Some(Letter { message: FromWorker::Back(number), .. })) => return Some(Heard::Back(number)),
                 Ok(Some(Letter { message: FromWorker::Leaving, .. })) => state.left = true,
-                Ok(None) => break,
+                Ok(None) => return None,
                 // It does not speak like a worker any more.
                 Err(_) => {
                     self.kill();
-                    break;
+                    return None;
                 }
             }
-        }
-        match end {
-            Some(end) => {
-                self.tree.forget_leader(self.leader.pid());
-                Poll::Ready(Heard::Ended { end, left: state.left, begun: state.begun })
-            }
-            None => Poll::Pending,
         }
     }
 }

@@ -65,6 +65,42 @@ fn a_future_is_run_or_cancelled_and_never_both() {
     });
 }
 
+/// It is run elsewhere: whoever lent it hears that it is wanted back, or that it has begun.
+#[test]
+fn a_future_that_is_lent_is_run_or_cancelled_and_never_both() {
+    let seen = Arc::new(Mutex::new([0; 2]));
+    let told = seen.clone();
+    all(move || {
+        let f = future();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let lender = spawn(|me| {
+            let (f, asked) = (f.to(me), asked.clone());
+            move || {
+                let ask = asked.clone();
+                if !f.lend(current().id(), Arc::new(move || ask.store(1, Ordering::SeqCst))) {
+                    return false;
+                }
+                point();
+                if asked.load(Ordering::SeqCst) == 1 && !f.is_back() {
+                    return false;
+                }
+                point();
+                let begun = f.begin(current().id());
+                if begun {
+                    assert!(!f.cancel(), "it runs");
+                    f.finish(7);
+                }
+                begun
+            }
+        });
+        let cancelled = f.cancel();
+        assert_eq!(lender.join(), !cancelled);
+        assert_eq!(f.stage(), if cancelled { Stage::Cancelled } else { Stage::Done });
+        told.lock()[usize::from(cancelled)] += 1;
+    });
+    assert!(seen.lock().iter().all(|times| *times > 0), "both happen");
+}
+
 #[test]
 fn callbacks_are_called_once_each_and_in_order() {
     all(|| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use orch::kernel::explore::every_schedule;
 use orch::kernel::{ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, current, point, sleep};
+use orch::sync::Future;
 use parking_lot::Mutex;
 
 use crate::support::{Own, Spawned, join_all, ms, spawn};
@@ -480,5 +481,33 @@ fn a_value_that_is_read_and_written_in_two_steps() {
         });
         join_all(tasks);
         value.change(|v, _| *v != 2)
+    });
+}
+
+/// Whoever lent a future goes on with it without asking whether it is still wanted.
+#[test]
+fn a_lender_that_does_not_ask_runs_what_was_cancelled() {
+    only_the_wrong_one_is_found!(|wrong| {
+        let f = Own::new(Future::<()>::new("Future", None));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let lender = spawn(|me| {
+            let (f, asked) = (f.to(me), asked.clone());
+            move || {
+                let ask = asked.clone();
+                if !f.lend(current().id(), Arc::new(move || ask.store(1, Ordering::SeqCst))) {
+                    return false;
+                }
+                point();
+                if asked.load(Ordering::SeqCst) == 1 {
+                    f.is_back();
+                }
+                point();
+                let runs = f.begin(current().id()) || wrong;
+                f.finish(());
+                runs
+            }
+        });
+        let cancelled = f.cancel();
+        lender.join() == cancelled
     });
 }

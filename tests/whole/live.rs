@@ -112,6 +112,13 @@ impl Live {
         }
     }
 
+    /// The line of stdout that contains this, once it is there.
+    #[track_caller]
+    pub fn line_with(&mut self, wanted: &str) -> String {
+        self.says(wanted);
+        self.stdout.seen.lines().find(|line| line.contains(wanted)).unwrap_or_default().to_string()
+    }
+
     /// Waits for one more line of stdout that is this.
     #[track_caller]
     pub fn says_again(&mut self, wanted: &str) {

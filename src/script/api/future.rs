@@ -366,8 +366,8 @@ pub mod functions {
         future.cancel()
     }
 
-    /// Cancels the future, also while it runs: its current or next blocking call throws `Cancelled`. True unless it was
-    /// done already.
+    /// Cancels the future, also while it runs: its current or next blocking call throws `Cancelled`. A process that goes on for
+    /// five seconds after that is killed, and replaced. True unless it was done already.
     ///
     /// ```rhai
     /// with ThreadPoolExecutor(1) as pool {

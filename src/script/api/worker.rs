@@ -42,7 +42,9 @@ fn make_and_start(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map
 #[export_module]
 pub mod functions {
     /// Makes a process that will run `f`; `start()` starts it. The process is orch, started again: it knows the functions of
-    /// the script, runs nothing of its top level, and shares nothing with this process: what a closure captured is copied.
+    /// the script, runs nothing of its top level, and gets copies of what a closure captured and of its arguments. A handle
+    /// (a lock, queue, event, value, future, command …) stays what it is and is used from there as from a thread; what the process
+    /// itself makes stays with it, its threads and the processes that it starts.
     /// `f` may also be an object map with a function `run`: a copy of it is `this` there.
     ///
     /// # Errors
