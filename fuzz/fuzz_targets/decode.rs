@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use orch::kernel::{Kernel, Setup};
-use orch::script::encode::{decode, encode};
+use orch::script::encode::{Way, decode, encode};
 use orch::script::host::run_in;
 use orch::script::luggage::Luggage;
 use orch::script::{Host, Output};
@@ -30,7 +30,7 @@ fuzz_target!(|input: &[u8]| {
         let Ok(value) = decode(input, &Luggage::default()) else {
             return;
         };
-        let Ok(packed) = encode(&value, "it") else {
+        let Ok(packed) = encode(&value, "it", Way::Inside) else {
             return;
         };
         let again = decode(&packed.bytes, &packed.luggage).expect("what was written can be read");
