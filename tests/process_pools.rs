@@ -357,3 +357,24 @@ fn an_initializer_that_fails_in_a_later_worker_fails_the_jobs() {
         "done\nWorkerDied\nbad start\nbad start\n",
     );
 }
+
+/// Threads that its jobs left there are the worker's own affair, until the pool is terminated.
+#[test]
+fn a_worker_with_threads_of_its_own_is_waited_for_or_terminated() {
+    prints(
+        r#"
+        with Pool(1) as pool { pool.apply(|| { spawn_thread(|| { sleep(0.3); print("in its own time") }); 1 }, []) }
+        let pool = Pool(1);
+        pool.apply(|| { spawn_thread(|| sleep(1000)); 1 }, []);
+        pool.terminate();
+        pool.join();
+        let late = Pool(1);
+        late.apply(|| { spawn_thread(|| sleep(1000)); 1 }, []);
+        late.close();
+        let ends = spawn_thread(|| { sleep(0.3); late.terminate(); });
+        late.join();
+        print("end");
+        "#,
+        "in its own time\nend\n",
+    );
+}

@@ -92,8 +92,8 @@ pub trait Agent<R: Outcome> {
     /// The outcome of an errand that did not stop when it was told to.
     fn killed(&mut self, errand: &Errand<R>) -> R;
 
-    /// No more errands.
-    fn leave(&mut self);
+    /// No more errands; `now`: nor anything else.
+    fn leave(&mut self, now: bool);
 }
 
 /// An errand that was handed over.
@@ -178,7 +178,7 @@ impl<'a, R: Outcome> Line<'a, R> {
     }
 
     pub(super) fn leave(&mut self) {
-        self.agent.leave();
+        self.agent.leave(self.works.is_to_stop());
     }
 
     fn now(&self) -> Duration {
@@ -485,7 +485,7 @@ mod tests {
 
         fn killed(&mut self, _errand: &Errand<()>) {}
 
-        fn leave(&mut self) {}
+        fn leave(&mut self, _now: bool) {}
     }
 
     /// Runs jobs of these names on a pool of so many, while `meanwhile` looks at their futures.

@@ -205,14 +205,13 @@ impl<R: Outcome> Pool<R> {
         }
         let deadline = limit.map(|l| self.works.kernel.now().saturating_add(l));
         loop {
-            let Some(worker) = self.works.workers.lock().pop() else {
+            // It stays in the list meanwhile: somebody else may cancel what runs.
+            let Some(worker) = self.works.workers.lock().last().cloned() else {
                 return Ok(());
             };
             let left = deadline.map(|d| d.saturating_sub(self.works.kernel.now()));
-            if let Err(fault) = worker.join(left) {
-                self.works.workers.lock().push(worker);
-                return Err(fault);
-            }
+            worker.join(left)?;
+            self.works.workers.lock().retain(|other| !Arc::ptr_eq(other, &worker));
         }
     }
 

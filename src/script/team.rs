@@ -26,6 +26,9 @@ use crate::worker::workman::{Heard, Worker};
 /// The number of the errand that is the initializer. Those of the pool begin with 1.
 const INITIALIZER: u64 = 0;
 
+/// How long a worker may take to leave by itself when the pool is terminated.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What the workers of a pool have in common.
 #[derive(Clone)]
 pub struct Team {
@@ -210,17 +213,25 @@ impl Agent<Done> for Foreman {
         }
     }
 
-    fn leave(&mut self) {
+    fn leave(&mut self, now: bool) {
         let Some(worker) = self.worker.clone() else {
             return;
         };
         worker.tell(&ToWorker::NoMore);
-        let mut limit = None;
+        // What it still has to do, threads of its jobs perhaps, it does, unless it is to end now.
+        let mut means = [Worker::kill, Worker::terminate].to_vec();
+        let mut limit = now.then_some(FAREWELL);
         loop {
             match self.hear(limit) {
                 News::Lost { .. } | News::Over => return,
-                News::Stop { .. } => limit = self.stop(self.number).or(limit),
-                News::Nothing => worker.kill(),
+                News::Stop { all: true } => limit = self.stop(self.number).or(limit),
+                News::Stop { all: false } => limit = Some(FAREWELL),
+                News::Nothing => {
+                    if let Some(end) = means.pop() {
+                        end(&worker);
+                    }
+                    limit = Some(GRACE);
+                }
                 News::Began(_) | News::Back(_) | News::Done(..) => {}
             }
         }
@@ -299,5 +310,5 @@ impl Agent<Done> for Player {
         self.lost(errand, 0, 1)
     }
 
-    fn leave(&mut self) {}
+    fn leave(&mut self, _now: bool) {}
 }
