@@ -81,6 +81,11 @@ fn forwarded(name: &'static str) -> RhaiFunc {
     RhaiFunc::Method {
         func: Shared::new(move |ctx: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
             let ctx = ctx.expect("invariant: it is registered with a context");
+            if let Some(lock) = args[0].read_lock::<Far<handles::Lock>>()
+                && let Some(done) = without_a_call(&ctx, name, args.len(), lock.object())
+            {
+                return done;
+            }
             let args: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
             callbacks::call(&ctx, name, args)
         }),
@@ -98,9 +103,6 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     let about = args.iter().find_map(first_in);
     let about = about.expect("invariant: functions of stand-ins are called with one");
     mark(ctx);
-    if let Some(done) = without_a_call(ctx, name, &args, &about) {
-        return done;
-    }
     let link = about.link();
     let (bytes, luggage) = pack_up(ctx, link, &args)?;
     let handles = entries(&luggage);
@@ -121,16 +123,23 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     arrived(ctx, link, answer, descriptors)
 }
 
+/// What `with` and the like call: as from a script.
+///
+/// # Errors
+/// As [`call`].
+pub fn tell_lock(ctx: &NativeCallContext, name: &'static str, lock: &Dynamic) -> Outcome<()> {
+    match far_object(lock).and_then(|object| without_a_call(ctx, name, 1, &object)) {
+        Some(done) => done.map(drop),
+        None => tell(ctx, name, vec![lock.clone()]),
+    }
+}
+
 /// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it.
-fn without_a_call(
-    ctx: &NativeCallContext,
-    name: &str,
-    args: &[Dynamic],
-    about: &FarObject,
-) -> Option<Outcome<Dynamic>> {
-    match (name, args) {
-        ("release", [_]) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
-        ("acquire" | "try_acquire", [_]) => {
+fn without_a_call(ctx: &NativeCallContext, name: &str, count: usize, about: &FarObject) -> Option<Outcome<Dynamic>> {
+    match (name, count) {
+        ("release", 1) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
+        ("acquire" | "try_acquire", 1) => {
+            mark(ctx);
             if let Err(stop) = door::enter() {
                 return Some(Err(stop.into_thrown(ctx, None)));
             }

@@ -142,10 +142,10 @@ fn acquire_far(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
     if super::handles::Kind::crossing(&value).is_some_and(|kind| kind.name == "Child") {
         return Ok(Held::Far(value, "__end"));
     }
-    let taken = super::far::call(ctx, "acquire", vec![value.clone()]);
+    let taken = super::far::tell_lock(ctx, "acquire", &value);
     if let Err(error) = taken {
         if kind_of(&error).as_deref() == Some("AbandonedLock") {
-            super::far::tell(ctx, "release", vec![value])?;
+            super::far::tell_lock(ctx, "release", &value)?;
         }
         return Err(error);
     }
@@ -188,7 +188,7 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         }
         // When the program is over, so is the task that has it.
         Held::Far(_, _) if ending_of(&result) => Ok(()),
-        Held::Far(value, name) => super::far::tell(ctx, name, vec![value.clone()]),
+        Held::Far(value, name) => super::far::tell_lock(ctx, name, value),
     };
     match result {
         Err(error) if !error.is_pseudo_error() => Err(error),

@@ -6,6 +6,7 @@
 //! Invariants: each call has one answer, and one task that takes it; a task that has called is made known before, and made
 //! known to be over when it ends.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::io;
@@ -25,12 +26,28 @@ use super::wire::{Descriptors, Letter};
 use crate::kernel::door::{self, block_through};
 use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
+    with_current,
 };
 
 use crate::sync::lock_state::{LockState, Slab};
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
 const PATIENCE: Duration = Duration::from_micros(50);
+
+/// What was looked up last.
+#[derive(Clone, Copy)]
+struct Last {
+    /// The link, how often tasks were forgotten by then, and the task.
+    key: (usize, u64, TaskId),
+    /// Where the text of the source's name lies.
+    place: (usize, usize),
+    me: u64,
+    number: u16,
+}
+
+thread_local! {
+    static LAST: Cell<Last> = const { Cell::new(Last { key: (0, 0, TaskId(0)), place: (0, 0), me: 0, number: 0 }) };
+}
 
 struct State {
     incoming: Incoming,
@@ -60,6 +77,8 @@ pub struct Link {
     slab: Option<Arc<Slab>>,
     state: Mutex<State>,
     calls: AtomicU64,
+    /// How often a task was forgotten.
+    changes: AtomicU64,
     /// Something was said that is not known to be done.
     unsettled: AtomicBool,
 }
@@ -118,6 +137,7 @@ impl Link {
             slab,
             state: Mutex::new(state),
             calls: AtomicU64::new(1),
+            changes: AtomicU64::new(0),
             unsettled: AtomicBool::new(false),
         });
         let listed: Arc<dyn Waitable> = link.clone();
@@ -213,6 +233,22 @@ impl Link {
             let answers = state.answers;
             state.say(&Ask::Quiet(answers));
         }
+    }
+
+    /// The number of the current task on the other side, and that of a source; nearly always those asked for last in this thread.
+    fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
+        let task = with_current(|task| task.id());
+        let key = (std::ptr::from_ref(self).addr(), self.changes.load(Ordering::Acquire), task);
+        let place = source.map_or((0, 0), |source| (source.as_ptr().addr(), source.len()));
+        let last = LAST.get();
+        if last.key == key && (source.is_none() || last.place == place) {
+            return Some((last.me, last.number));
+        }
+        let state = self.state.lock();
+        let me = state.known.get(&task).copied().flatten()?;
+        let number = source.map_or(Some(0), |source| state.sources.get(source).copied())?;
+        LAST.set(Last { key, place, me, number });
+        Some((me, number))
     }
 
     fn say(&self, ask: &Ask) {
@@ -316,6 +352,7 @@ impl Waitable for Link {
     fn owner_ended(&self, task: TaskId) {
         let mut state = self.state.lock();
         if state.known.remove(&task).is_some() {
+            self.changes.fetch_add(1, Ordering::AcqRel);
             state.say(&Ask::TaskOver(task.0));
             self.unsettled.store(true, Ordering::Release);
         }
@@ -336,16 +373,13 @@ impl FarObject {
         &self.link
     }
 
-    /// Takes this lock for the current task, at this line, without a call: `Some(true)` when its last owner has lost it; `None`
-    /// when it has to be asked for.
+    /// Takes this lock for the current task, which is at `site` in `source`, without a call: `Some(true)` when its last owner
+    /// has lost it; `None` when it has to be asked for.
     pub fn take_lock(&self, source: &str, site: Site) -> Option<bool> {
         let lock = self.lock?;
-        let (me, number) = {
-            let state = self.link.state.lock();
-            (state.known.get(&current().id()).copied().flatten()?, *state.sources.get(source)?)
-        };
-        let site = Site::new(number, site.line(), site.column()).to_bits();
         let state = self.link.slab.as_ref()?.state(lock.place)?;
+        let (me, number) = self.link.me_and_source(Some(source))?;
+        let site = Site::new(number, site.line(), site.column()).to_bits();
         let taken =
             state.take_free(me, site) || (lock.is_reentrant && state.take_again(me)) || take_soon(state, me, site);
         taken.then(|| state.was_abandoned())
@@ -353,9 +387,11 @@ impl FarObject {
 
     /// Gives this lock back without a call; false when that has to be asked for.
     pub fn give_lock_back(&self) -> bool {
-        let me = self.link.state.lock().known.get(&current().id()).copied().flatten();
         let state = self.lock.and_then(|lock| self.link.slab.as_ref()?.state(lock.place));
-        me.zip(state).is_some_and(|(me, state)| state.give_back(me))
+        let Some(state) = state else {
+            return false;
+        };
+        self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me))
     }
 
     /// The number of its entry on the other side.
