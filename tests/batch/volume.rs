@@ -7,7 +7,7 @@ use std::io::Read;
 
 use super::whole::program::orch;
 
-const LINE_MB: u64 = 80;
+const LINE_MB: u64 = 60;
 
 /// What orch may take while it passes a line on.
 const PASSING_MB: u64 = 48;
@@ -75,7 +75,7 @@ fn a_line_that_is_passed_on_is_not_kept() {
 #[test]
 fn a_line_whose_turn_has_not_come_goes_to_a_file() {
     let first = format!("until test -e written; do sleep 0.02; done; {PEAK}; echo first");
-    let length = length().max((2 * KEEPING_MB) << 20);
+    let length = length().max((KEEPING_MB + PASSING_MB) << 20);
     let second = format!("{}; touch written", line(length));
     let how = ["-j2", "-k"];
     is_whole(&how, &passed(&how, [&first, &second]), [length, 2], KEEPING_MB);
