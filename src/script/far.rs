@@ -21,7 +21,7 @@ use crate::kernel::{Stop, Waitable, current, door, with_current};
 use crate::sync::Fault;
 use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::link::{Answered, Asking, FarObject, Link};
-use crate::worker::wire::Descriptors;
+use crate::worker::wire::{Descriptors, Letter};
 
 /// What stands in for a handle of type `T`.
 pub struct Far<T> {
@@ -106,7 +106,16 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     let (bytes, luggage) = pack_up(ctx, link, &args)?;
     let handles = entries(&luggage);
     let descriptors = luggage.into_descriptors();
+    if let Some(Letter { message, descriptors }) = link.take_failure() {
+        // Of something that was put into a queue before.
+        return arrived(ctx, link, Answer::Failed(message), descriptors);
+    }
     let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
+    if name == "put" && args.len() == 2 && about.takes_posts() {
+        door::enter().map_err(|stop| stop.into_thrown(ctx, None))?;
+        link.post(asking);
+        return Ok(Dynamic::UNIT);
+    }
     let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,
         Err(stop) => return Err(stop.into_thrown(ctx, None)),

@@ -7,8 +7,8 @@
 //! known to be over when it ends.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -33,6 +33,9 @@ use crate::sync::lock_state::{LockState, Slab};
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
 const PATIENCE: Duration = Duration::from_micros(50);
+
+/// So many calls may be posted before one waits.
+const POSTS: u64 = 256;
 
 /// What was looked up last.
 #[derive(Clone, Copy)]
@@ -62,6 +65,10 @@ struct State {
     known: HashMap<TaskId, Option<u64>>,
     /// The numbers of sources on the other side.
     sources: HashMap<String, u16>,
+    /// The errors of calls that were posted, which the tasks have not heard of yet.
+    failed: HashMap<TaskId, Letter<ByteBuf>>,
+    /// The queues that are closed.
+    closed: HashSet<u64>,
 }
 
 struct Open {
@@ -109,6 +116,20 @@ pub struct Answered {
     pub stop: Option<Stop>,
 }
 
+impl Asking<'_> {
+    fn by(self, task: &Task, number: u64) -> (Call, Descriptors) {
+        let call = Call {
+            number,
+            task: task.id().0,
+            function: self.function.to_string(),
+            args: ByteBuf::from(self.args),
+            handles: self.handles,
+            spot: self.spot,
+        };
+        (call, self.descriptors)
+    }
+}
+
 impl Answered {
     fn of(letter: Letter<Answer>, stop: Option<Stop>) -> Answered {
         Answered { answer: letter.message, descriptors: letter.descriptors, stop }
@@ -131,6 +152,8 @@ impl Link {
             quiet_after: None,
             known: HashMap::new(),
             sources: HashMap::new(),
+            failed: HashMap::new(),
+            closed: HashSet::new(),
         };
         let link = Arc::new(Link {
             core: ObjectCore::new_in(kernel, "Link", Site::NONE),
@@ -157,7 +180,13 @@ impl Link {
         if let Some(name) = &exported.name {
             core.set_name(name);
         }
-        Arc::new(FarObject { core, link: self.clone(), entry: exported.entry, lock: exported.lock })
+        Arc::new(FarObject {
+            core,
+            link: self.clone(),
+            entry: exported.entry,
+            lock: exported.lock,
+            is_boundless: exported.is_boundless,
+        })
     }
 
     /// Makes a call and waits for the answer. A task that is told to stop meanwhile gives the call up, if that is still
@@ -168,22 +197,15 @@ impl Link {
     pub fn call(self: &Arc<Self>, asking: Asking) -> Result<Answered, Stop> {
         let me = current();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let function = asking.function;
+        let (function, about) = (asking.function, asking.about.clone());
         {
             let mut state = self.state.lock();
             state.make_known(&me);
             state.open_for(number, me.id());
-            let call = Call {
-                number,
-                task: me.id().0,
-                function: function.to_string(),
-                args: ByteBuf::from(asking.args),
-                handles: asking.handles,
-                spot: asking.spot,
-            };
-            state.say_with(&Ask::Call(call), asking.descriptors);
+            let (call, descriptors) = asking.by(&me, number);
+            state.say_with(&Ask::Call(call), descriptors);
         }
-        let mut answering = Answering { link: self, about: asking.about.clone(), number, verb: verb_of(function) };
+        let mut answering = Answering { link: self, about, number, verb: verb_of(function) };
         match block(&mut answering, None) {
             Ok(answer) => answer.map(|letter| Answered::of(letter, None)),
             Err(Stop::Ended) => {
@@ -196,6 +218,30 @@ impl Link {
                 Ok(Answered::of(letter, Some(stop)))
             }
         }
+    }
+
+    /// Makes a call for whose answer nobody waits. What it fails with is told by [`Link::take_failure`].
+    pub fn post(self: &Arc<Self>, asking: Asking) {
+        let me = current();
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let is_out = {
+            let mut state = self.state.lock();
+            state.make_known(&me);
+            let (call, descriptors) = asking.by(&me, number);
+            state.say_with(&Ask::Post(call), descriptors);
+            state.outgoing.source().is_none()
+        };
+        self.unsettled.store(true, Ordering::Release);
+        // The other side is not to be left behind, nor a task to run ahead of its own failures.
+        if !is_out || number.is_multiple_of(POSTS) {
+            self.settle();
+        }
+    }
+
+    /// The error of a call that the current task has posted.
+    pub fn take_failure(&self) -> Option<Letter<ByteBuf>> {
+        let mut state = self.state.lock();
+        if state.failed.is_empty() { None } else { state.failed.remove(&current().id()) }
     }
 
     /// Waits until all that was said before is done, if there is anything.
@@ -218,7 +264,13 @@ impl Link {
             state.open_for(number, current().id());
             state.say(&ask(number));
         }
-        let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0, lock: None });
+        let about = Arc::new(FarObject {
+            core: self.core.clone(),
+            link: self.clone(),
+            entry: 0,
+            lock: None,
+            is_boundless: false,
+        });
         // The end of the program ends this too, and then nobody asks.
         let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
     }
@@ -302,6 +354,11 @@ impl State {
                     }
                 }
                 Told::Source(source, number) => _ = self.sources.insert(source, number),
+                Told::PostFailed(task, message) => {
+                    // The first is the one to be told.
+                    self.failed.entry(TaskId(task)).or_insert(Letter { message, descriptors });
+                }
+                Told::Closed(entry) => _ = self.closed.insert(entry),
             }
         }
     }
@@ -365,6 +422,7 @@ pub struct FarObject {
     link: Arc<Link>,
     entry: u64,
     lock: Option<SharedLock>,
+    is_boundless: bool,
 }
 
 impl FarObject {
@@ -392,6 +450,11 @@ impl FarObject {
             return false;
         };
         self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me))
+    }
+
+    /// True for a queue that has room for all and is not known to be closed.
+    pub fn takes_posts(&self) -> bool {
+        self.is_boundless && !self.link.state.lock().closed.contains(&self.entry)
     }
 
     /// The number of its entry on the other side.
