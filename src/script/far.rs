@@ -20,7 +20,8 @@ use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, Waitable, current, door, with_current};
 use crate::sync::Fault;
 use crate::worker::ask::{Answer, Exported, Spot};
-use crate::worker::link::{Answered, Asking, FarObject, Link};
+use crate::worker::far_object::FarObject;
+use crate::worker::link::{Answered, Asking, Link};
 use crate::worker::wire::{Descriptors, Letter};
 
 /// What stands in for a handle of type `T`.

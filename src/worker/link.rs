@@ -20,16 +20,17 @@ use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use serde_bytes::ByteBuf;
 
-use super::ask::{Answer, Ask, Call, Exported, SharedLock, Spot, Told};
+use super::ask::{Answer, Ask, Call, Exported, Spot, Told};
+use super::far_object::FarObject;
 use super::pipe::{Incoming, Outgoing};
 use super::wire::{Descriptors, Letter};
-use crate::kernel::door::{self, block_through};
+use crate::kernel::door::block_through;
 use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
     with_current,
 };
 
-use crate::sync::lock_state::{LockState, Slab};
+use crate::sync::lock_state::Slab;
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
 const PATIENCE: Duration = Duration::from_micros(50);
@@ -180,13 +181,7 @@ impl Link {
         if let Some(name) = &exported.name {
             core.set_name(name);
         }
-        Arc::new(FarObject {
-            core,
-            link: self.clone(),
-            entry: exported.entry,
-            lock: exported.lock,
-            is_boundless: exported.is_boundless,
-        })
+        FarObject::new(core, self, exported)
     }
 
     /// Makes a call and waits for the answer. A task that is told to stop meanwhile gives the call up, if that is still
@@ -264,13 +259,7 @@ impl Link {
             state.open_for(number, current().id());
             state.say(&ask(number));
         }
-        let about = Arc::new(FarObject {
-            core: self.core.clone(),
-            link: self.clone(),
-            entry: 0,
-            lock: None,
-            is_boundless: false,
-        });
+        let about = FarObject::link_itself(self.core.clone(), self);
         // The end of the program ends this too, and then nobody asks.
         let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
     }
@@ -288,7 +277,7 @@ impl Link {
     }
 
     /// The number of the current task on the other side, and that of a source; nearly always those asked for last in this thread.
-    fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
+    pub(super) fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
         let task = with_current(|task| task.id());
         let key = (std::ptr::from_ref(self).addr(), self.changes.load(Ordering::Acquire), task);
         let place = source.map_or((0, 0), |source| (source.as_ptr().addr(), source.len()));
@@ -307,7 +296,17 @@ impl Link {
         self.state.lock().say(ask);
     }
 
-    fn dropped(&self, entry: u64) {
+    /// True when this entry is a queue that is closed.
+    pub(super) fn is_closed(&self, entry: u64) -> bool {
+        self.state.lock().closed.contains(&entry)
+    }
+
+    /// Where the states of locks lie.
+    pub(super) fn slab(&self) -> Option<&Slab> {
+        self.slab.as_deref()
+    }
+
+    pub(super) fn dropped(&self, entry: u64) {
         self.say(&Ask::Dropped(entry));
         self.unsettled.store(true, Ordering::Release);
     }
@@ -374,20 +373,6 @@ impl State {
     }
 }
 
-/// Looks a moment whether its owner gives it back; not when somebody stands in line for it.
-fn take_soon(state: LockState, me: u64, site: u64) -> bool {
-    for _ in 0..door::pauses() {
-        if state.take_free(me, site) {
-            return true;
-        }
-        if state.is_waited_for() {
-            return false;
-        }
-        std::hint::spin_loop();
-    }
-    false
-}
-
 /// The word for people: `value.x` is `get$x` for Rhai.
 fn verb_of(function: &'static str) -> &'static str {
     match function.split_once('$') {
@@ -412,77 +397,6 @@ impl Waitable for Link {
             self.changes.fetch_add(1, Ordering::AcqRel);
             state.say(&Ask::TaskOver(task.0));
             self.unsettled.store(true, Ordering::Release);
-        }
-    }
-}
-
-/// An object that lives in another process, for as long as somebody here uses it.
-pub struct FarObject {
-    core: Arc<ObjectCore>,
-    link: Arc<Link>,
-    entry: u64,
-    lock: Option<SharedLock>,
-    is_boundless: bool,
-}
-
-impl FarObject {
-    /// The way to it.
-    pub fn link(&self) -> &Arc<Link> {
-        &self.link
-    }
-
-    /// Takes this lock for the current task, which is at `site` in `source`, without a call: `Some(true)` when its last owner
-    /// has lost it; `None` when it has to be asked for.
-    pub fn take_lock(&self, source: &str, site: Site) -> Option<bool> {
-        let lock = self.lock?;
-        let state = self.link.slab.as_ref()?.state(lock.place)?;
-        let (me, number) = self.link.me_and_source(Some(source))?;
-        let site = Site::new(number, site.line(), site.column()).to_bits();
-        let taken =
-            state.take_free(me, site) || (lock.is_reentrant && state.take_again(me)) || take_soon(state, me, site);
-        taken.then(|| state.was_abandoned())
-    }
-
-    /// Gives this lock back without a call; false when that has to be asked for.
-    pub fn give_lock_back(&self) -> bool {
-        let state = self.lock.and_then(|lock| self.link.slab.as_ref()?.state(lock.place));
-        let Some(state) = state else {
-            return false;
-        };
-        self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me))
-    }
-
-    /// True for a queue that has room for all and is not known to be closed.
-    pub fn takes_posts(&self) -> bool {
-        self.is_boundless && !self.link.state.lock().closed.contains(&self.entry)
-    }
-
-    /// The number of its entry on the other side.
-    pub fn entry(&self) -> u64 {
-        self.entry
-    }
-}
-
-impl Waitable for FarObject {
-    fn core(&self) -> &Arc<ObjectCore> {
-        &self.core
-    }
-
-    fn enders(&self) -> Enders {
-        Enders::Somebody
-    }
-}
-
-impl std::fmt::Debug for FarObject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.core.label())
-    }
-}
-
-impl Drop for FarObject {
-    fn drop(&mut self) {
-        if self.entry != 0 {
-            self.link.dropped(self.entry);
         }
     }
 }
