@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
+use rustix::net::{Shutdown, shutdown};
 
 use super::ask::{Ask, Told};
 use super::pipe::{Incoming, Outgoing};
@@ -214,6 +215,8 @@ impl Switchboard {
     pub fn disconnect(&self, line: &Arc<Line>) {
         // It is watched as long as it is listed.
         let _watched = epoll::delete(&self.epoll, &line.socket);
+        // If it runs all the same, it is to hear that nobody answers any more.
+        let _gone = shutdown(&*line.socket, Shutdown::Both);
         self.lines.lock().remove(&line.number);
         // The process itself is about to end, and so is whatever waits for that.
         line.may_act();
