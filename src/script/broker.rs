@@ -119,6 +119,7 @@ impl Broker {
         let number = line.number();
         let forgotten: Vec<_> = self.lent.lock().extract_if((number, 0)..(number + 1, 0), |_, _| true).collect();
         drop(forgotten);
+        line.leave();
     }
 
     /// How many handles processes have.

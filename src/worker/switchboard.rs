@@ -116,6 +116,13 @@ impl Line {
         drop(anybody);
     }
 
+    /// It has ended, and nobody waits for what it does any more.
+    pub fn leave(&self) {
+        // It holds itself through them.
+        let gone = std::mem::take(&mut *self.holders.lock());
+        drop(gone);
+    }
+
     fn may_act(self: &Arc<Self>) {
         let mut holders = self.holders.lock();
         if holders.anybody.is_none() {
