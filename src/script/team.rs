@@ -115,7 +115,10 @@ impl Foreman {
 
 impl Agent<Done> for Foreman {
     fn prepare(&mut self) -> Result<(), Done> {
-        let worker = match self.worker.clone().filter(|worker| !worker.has_ended()) {
+        if let Some(ended) = self.worker.take_if(|worker| worker.has_ended()) {
+            await_calls(&self.team.host, &ended);
+        }
+        let worker = match self.worker.clone() {
             Some(_) if self.is_ready => return Ok(()),
             Some(worker) => worker,
             None => employ(&self.team.host, &current()).map_err(|error| self.team.not_started(&error))?,

@@ -57,6 +57,8 @@ struct Holders {
     tasks: BTreeMap<TaskId, Handle<Line>>,
     /// Anybody in it, unless all of it waits for answers.
     anybody: Option<Handle<Line>>,
+    /// Nobody ever again.
+    is_left: bool,
 }
 
 impl Line {
@@ -119,13 +121,13 @@ impl Line {
     /// It has ended, and nobody waits for what it does any more.
     pub fn leave(&self) {
         // It holds itself through them.
-        let gone = std::mem::take(&mut *self.holders.lock());
+        let gone = std::mem::replace(&mut *self.holders.lock(), Holders { is_left: true, ..Holders::default() });
         drop(gone);
     }
 
     fn may_act(self: &Arc<Self>) {
         let mut holders = self.holders.lock();
-        if holders.anybody.is_none() {
+        if holders.anybody.is_none() && !holders.is_left {
             holders.anybody = Some(Handle::for_holder(self.clone(), Holder::Outside));
         }
     }

@@ -214,6 +214,15 @@ impl Worker {
     }
 }
 
+/// The end of its socket is its own end, if it has not ended.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(line) = self.line.get() {
+            line.leave();
+        }
+    }
+}
+
 impl Waitable for Worker {
     fn core(&self) -> &Arc<ObjectCore> {
         &self.core
