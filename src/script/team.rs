@@ -186,13 +186,13 @@ impl Agent<Done> for Foreman {
         let worker = self.worker.as_ref()?;
         match self.team.host.signals().asked_with() {
             None => {
-                worker.tell(&ToWorker::Cancel(number));
+                worker.stir(&ToWorker::Cancel(number));
                 Some(GRACE)
             }
             Some(signal) => {
                 // Once: the second time it would end at once.
                 if !std::mem::replace(&mut self.was_interrupted, true) {
-                    worker.tell(&ToWorker::Interrupt(signal.number));
+                    worker.stir(&ToWorker::Interrupt(signal.number));
                 }
                 None
             }

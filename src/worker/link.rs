@@ -54,7 +54,7 @@ struct State {
     outgoing: Outgoing,
     /// The calls that are not answered yet, or whose answers nobody has taken.
     open: HashMap<u64, Open>,
-    /// How many answers have come.
+    /// How many answers have come, and other news that they count as.
     answers: u64,
     /// After how many of them it was said last that nobody can do anything.
     quiet_after: Option<u64>,
@@ -254,6 +254,13 @@ impl Link {
     /// A task, which stands here for one of another process, is about to be ended with that process.
     pub fn is_killed(&self, task: TaskId) {
         self.say_over(task, &Ask::TaskKilled(task.0));
+    }
+
+    /// This process was told something that may have thrown it out of its waits, which counts as an answer on the other side too.
+    pub fn is_stirred(&self) {
+        self.state.lock().answers += 1;
+        let kernel = self.core.kernel();
+        kernel.detector().look_again(kernel);
     }
 
     fn say_over(&self, task: TaskId, over: &Ask) {

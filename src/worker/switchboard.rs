@@ -118,6 +118,13 @@ impl Line {
         drop(anybody);
     }
 
+    /// The process is told something that may throw it out of its waits. Until it has heard of that it is not quiet, and what it
+    /// hears counts as an answer on its side too. One that gets a signal is not heard to be quiet any more.
+    pub fn stir(self: &Arc<Self>) {
+        self.traffic.lock().answers += 1;
+        self.may_act();
+    }
+
     /// It has ended, and nobody waits for what it does any more.
     pub fn leave(&self) {
         // It holds itself through them.
