@@ -33,7 +33,7 @@ const fn beside(rival: &'static str, name: &'static str, n: u64, target: Option<
     Workload { name, n, target, rival: Some(rival) }
 }
 
-static WORKLOADS: [Workload; 27] = [
+static WORKLOADS: [Workload; 28] = [
     workload(STARTUP, 1, Some(0.4)),
     workload("threads", 10_000, Some(0.5)),
     workload("threads_1000", 1_000, None),
@@ -45,6 +45,7 @@ static WORKLOADS: [Workload; 27] = [
     workload("pool_submit", 20_000, Some(0.3)),
     workload("pool_map", 100_000, None),
     workload(SLEEPERS, 1_000, None),
+    workload("shared_add", 400_000, Some(1.0)),
     workload("commands", 2_000, Some(1.0)),
     workload("commands_8", 2_000, Some(0.55)),
     beside("xargs", "commands_8_xargs", 2_000, Some(1.0)),

@@ -55,6 +55,9 @@ const KINDS: &[&str] = &[
     "AssertionError",
     // A handle cannot cross to another process.
     "SendError",
+    // Nobody is at the other end, nobody listens, and no machine has so much memory.
+    "EndOfFile",
+    "IoError",
     // What a script's own function does.
     "Thrown",
     // Rhai's own: a sum that is too large, an index or a property that takes no such value.
@@ -80,6 +83,9 @@ fn fitting(entry: &Entry, parameter: &str) -> &'static str {
         (_, "f") => "|| 1",
         ("as_completed" | "wait", "futures") => "[]",
         ("select", "sources") => "[Event()]",
+        ("write", "bytes") => "blob(2)",
+        (_, "kind") => "\"i64\"",
+        (_, "address") => "\"localhost:0\"",
         (_, "args" | "list" | "items" | "array" | "range") => "[]",
         (_, "options" | "map") => "#{}",
         (_, "timeout" | "secs") => "0",
@@ -125,6 +131,10 @@ fn object(of: &str) -> &'static str {
         "Command" => "{ mock_cmd(\"*\", #{}); cmd(\"mocked\") }",
         "Child" => "{ mock_cmd(\"*\", #{}); cmd(\"mocked\").start() }",
         "Completed" => "{ mock_cmd(\"*\", #{}); cmd(\"mocked\").run() }",
+        "SharedMemory" => "SharedMemory(16)",
+        "SharedArray" => "SharedArray(\"i64\", 4)",
+        "Connection" => "Pipe()[0]",
+        "Listener" => "Listener(\"localhost:0\")",
         other => panic!("the test knows no object of type {other}"),
     }
 }

@@ -2,11 +2,13 @@
 //! path there is nothing to compare with, and the test says so.
 
 mod harness;
+mod whole;
 
 use std::process::Command;
 
 use harness::{run_in, sim};
 use orch::kernel::Setup;
+use whole::program::Program;
 
 /// What both programs may call: prints the kind of error of `f`, or what it returns.
 const OURS: &str = "fn shown(x) { if x == () { \"None\" } else if x == true { \"True\" } else if x == false { \"False\" } else { `${x}` } } \
@@ -18,7 +20,8 @@ import concurrent.futures as cf
 sleep = time.sleep
 KINDS = {"RuntimeError": "misuse", "ValueError": "misuse", "Full": "Full", "Empty": "Empty",
          "BrokenBarrierError": "BrokenBarrierError", "TimeoutError": "TimeoutError", "CancelledError": "Cancelled",
-         "TypeError": "TypeError", "CalledProcessError": "CommandError", "TimeoutExpired": "TimeoutError",
+         "EOFError": "EndOfFile", "BrokenPipeError": "EndOfFile", "AuthenticationError": "AuthenticationError",
+         "IndexError": "IndexError", "TypeError": "TypeError", "CalledProcessError": "CommandError", "TimeoutExpired": "TimeoutError",
          "FileNotFoundError": "NotFound", "PermissionError": "IoError", "NotADirectoryError": "IoError", "OSError": "IoError"}
 def attempt(f):
     try:
@@ -475,6 +478,103 @@ attempt(lambda: text(run(["sort"], stdin=first.stdout, **kept).stdout)); first.s
     ),
 ];
 
+/// Rows with processes, which are compared with the whole program: the test's own process is none of orch's.
+const BETWEEN_PROCESSES: &[(&str, &str, &str)] = &[
+    (
+        "pipes",
+        r#"
+            let ends = Pipe();
+            let a = ends[0];
+            let b = ends[1];
+            attempt(|| a.poll()); attempt(|| a.send(5)); attempt(|| b.poll()); attempt(|| b.poll(0.01)); attempt(|| b.recv());
+            attempt(|| a.poll(0.01)); attempt(|| b.send("x")); attempt(|| b.send([1, 2])); attempt(|| a.recv());
+            attempt(|| a.recv()); attempt(|| b.closed); attempt(|| b.send("last")); attempt(|| b.close());
+            attempt(|| b.closed); attempt(|| a.poll()); attempt(|| a.recv()); attempt(|| a.poll()); attempt(|| a.recv());
+            attempt(|| a.send(1));
+            fn answer(c) { let n = c.recv(); c.send(n + 1); c.send(current_process().name); exit(3); }
+            let ends = Pipe();
+            let mine = ends[0];
+            let p = Process(answer, [ends[1]], #{name: "child"});
+            p.start();
+            attempt(|| active_children().len());
+            attempt(|| mine.send(41)); attempt(|| mine.recv()); attempt(|| mine.recv()); attempt(|| mine.recv());
+            p.join();
+            attempt(|| p.exit_code); attempt(|| active_children().len()); attempt(|| p.close());
+            attempt(|| current_process().name); attempt(|| parent_process());
+        "#,
+        r#"
+from multiprocessing import Pipe, active_children, current_process, parent_process, get_context
+a, b = Pipe()
+attempt(lambda: a.poll()); attempt(lambda: a.send(5)); attempt(lambda: b.poll()); attempt(lambda: b.poll(0.01)); attempt(lambda: b.recv())
+attempt(lambda: a.poll(0.01)); attempt(lambda: b.send("x")); attempt(lambda: b.send([1, 2])); attempt(lambda: a.recv())
+attempt(lambda: a.recv()); attempt(lambda: b.closed); attempt(lambda: b.send("last")); attempt(lambda: b.close())
+attempt(lambda: b.closed); attempt(lambda: a.poll()); attempt(lambda: a.recv()); attempt(lambda: a.poll()); attempt(lambda: a.recv())
+attempt(lambda: a.send(1))
+def answer(c):
+    mine.close(); n = c.recv(); c.send(n + 1); c.send(current_process().name); exit(3)
+mine, theirs = Pipe()
+p = get_context("fork").Process(target=answer, args=(theirs,), name="child")
+p.start(); theirs.close()
+attempt(lambda: len(active_children()))
+attempt(lambda: mine.send(41)); attempt(lambda: mine.recv()); attempt(lambda: mine.recv()); attempt(lambda: mine.recv())
+p.join()
+attempt(lambda: p.exitcode); attempt(lambda: len(active_children())); attempt(lambda: p.close())
+attempt(lambda: current_process().name); attempt(lambda: parent_process())
+"#,
+    ),
+    (
+        "shared arrays and listeners",
+        r#"
+            let a = SharedArray("i64", 3);
+            attempt(|| a.len()); attempt(|| a[0]); attempt(|| { a[1] = 7; a[1] }); attempt(|| a[-2]); attempt(|| a[3]);
+            attempt(|| { a[3] = 1; }); attempt(|| { a[0] = 1.5; }); attempt(|| a.extract(0..2)); attempt(|| a.extract(1..9));
+            spawn_process(|a| { a[2] = 9; }, [a]).join();
+            attempt(|| a.to_array());
+            let f = SharedArray("f64", 1);
+            attempt(|| { f[0] = 2; f[0] });
+            let l = Listener("localhost:0", #{authkey: "k"});
+            let at = l.address;
+            for key in ["k", "wrong"] {
+                let t = spawn_thread(|| {
+                    try { let c = Client(at, #{authkey: key}); c.send(key); return c.recv(); } catch (e) { return e.kind; }
+                });
+                attempt(|| { let c = l.accept(); let x = c.recv(); c.send(x + x); x });
+                attempt(|| t.join());
+            }
+            l.close();
+            attempt(|| Client(at, #{authkey: "k"}));
+        "#,
+        r#"
+from multiprocessing import Array, get_context
+from multiprocessing.connection import Listener, Client
+KINDS["ConnectionRefusedError"] = "IoError"
+a = Array("q", 3)
+def put(i, x): a[i] = x
+attempt(lambda: len(a)); attempt(lambda: a[0]); attempt(lambda: [put(1, 7), a[1]][1]); attempt(lambda: a[-2]); attempt(lambda: a[3])
+attempt(lambda: put(3, 1)); attempt(lambda: put(0, 1.5)); attempt(lambda: a[0:2]); attempt(lambda: a[1:9])
+p = get_context("fork").Process(target=lambda: put(2, 9)); p.start(); p.join()
+attempt(lambda: a[:])
+f = Array("d", 1)
+def first(): f[0] = 2; return f[0]
+attempt(first)
+l = Listener(("localhost", 0), authkey=b"k")
+for key in ["k", "wrong"]:
+    def client(): c = Client(l.address, authkey=key.encode()); c.send(key); return c.recv()
+    said = []
+    def there():
+        try: said.append(client())
+        except Exception as e: said.append(KINDS[type(e).__name__])
+    t = threading.Thread(target=there); t.start()
+    def accept(): c = l.accept(); x = c.recv(); c.send(x + x); return x
+    attempt(accept)
+    t.join(); print(said[0])
+at = l.address
+l.close()
+attempt(lambda: Client(at, authkey=b"k"))
+"#,
+    ),
+];
+
 /// Python's one name for what has a kind of its own here.
 const MISUSE: &[&str] = &["LockError", "ThreadError", "SemaphoreError", "ValueError"];
 
@@ -482,30 +582,47 @@ fn ours(out: &str) -> Vec<String> {
     out.lines().map(|line| if MISUSE.contains(&line) { "misuse".to_string() } else { line.to_string() }).collect()
 }
 
-#[test]
-fn what_comes_of_it_is_what_comes_of_it_in_python() {
+/// What comes of a program in Python, line by line; `None` when there is none in the path.
+fn theirs(what: &str, program: &str) -> Option<Vec<String>> {
     let run = |program: &str| Command::new("timeout").args(["60", "python3", "-c", program]).output();
     if !run("pass").is_ok_and(|output| output.status.success()) {
         println!("nothing is compared: there is no python3 in the path");
-        return;
+        return None;
     }
+    let output = run(&format!("{PYTHONS}{program}")).expect("it ran before");
+    let theirs = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{what}, in Python: {theirs}\n{said}");
+    Some(theirs.lines().map(ToString::to_string).collect())
+}
+
+#[test]
+fn what_comes_of_it_is_what_comes_of_it_in_python() {
     std::thread::scope(|scope| {
         for (what, script, program) in ROWS {
             scope.spawn(move || {
+                let Some(theirs) = theirs(what, program) else {
+                    return;
+                };
                 let script = format!("{OURS}{script}");
-                let output = run(&format!("{PYTHONS}{program}")).expect("it ran before");
-                let theirs = String::from_utf8_lossy(&output.stdout);
-                let said = String::from_utf8_lossy(&output.stderr);
-                assert!(output.status.success() && said.is_empty(), "{what}, in Python: {theirs}\n{said}");
-                let theirs: Vec<&str> = theirs.lines().collect();
                 assert_eq!(ours(&sim(&script)), theirs, "{what}, in simulated time");
                 let real = run_in(Setup::Real, &script);
-                assert_eq!(
-                    (ours(&real.out), real.status),
-                    (theirs.iter().map(ToString::to_string).collect(), 0),
-                    "{what}"
-                );
+                assert_eq!((ours(&real.out), real.status), (theirs, 0), "{what}");
             });
         }
     });
+}
+
+#[test]
+fn what_comes_of_processes_is_what_comes_of_them_in_python() {
+    for (what, script, program) in BETWEEN_PROCESSES {
+        let Some(theirs) = theirs(what, program) else {
+            return;
+        };
+        let script = format!("{OURS}{script}");
+        for program in [Program::script(&script), Program::sim(&script)] {
+            let seen = program.run();
+            assert_eq!((ours(&seen.stdout), seen.status), (theirs.clone(), 0), "{what}: {}", seen.for_people());
+        }
+    }
 }

@@ -110,14 +110,14 @@ impl Place {
 /// The script of one cell. It prints what came of the job, of another one, how many workers there are then, and `end`.
 fn script(place: Place, fault: Fault) -> String {
     let act = match fault {
-        Fault::Error if place == Place::WorkerEncodes || place == Place::WorkerWrites => "all.push(Thread(|| 1))",
+        Fault::Error if place == Place::WorkerEncodes || place == Place::WorkerWrites => "all.push(Timer(1, || 1))",
         Fault::Error => "throw \"fault\"",
         Fault::Exit => "exit(3)",
         _ => "",
     };
     let argument = match place {
         Place::Encode | Place::Write | Place::WorkerDecodes => {
-            let error = if fault == Fault::Error && place == Place::Encode { "[Thread(|| 1)]" } else { "large()" };
+            let error = if fault == Fault::Error && place == Place::Encode { "[Timer(1, || 1)]" } else { "large()" };
             format!("[{error}]")
         }
         _ => "[]".to_string(),

@@ -1,6 +1,8 @@
 //! Every primitive under every schedule of small cases: the invariants that their first comments state, time limits and
 //! cancellations that meet a grant, and wrong variants that the search must find.
 
+#[path = "explore/connections.rs"]
+mod connections;
 #[path = "explore/futures.rs"]
 mod futures;
 #[path = "explore/handlers.rs"]

@@ -142,7 +142,7 @@ fn chunks_grow_and_change_nothing() {
         with Pool(2) as pool {
             try { pool.map(|n| if n == 1500 { throw "no" } else { n }, 0..2000) } catch (e) { print(e.value) }
             try { pool.map(|n| if n == 1500 { exit(3) } else { n }, 0..2000) } catch (e) { print(`${e.kind} ${e.exit_code}`) }
-            try { pool.map(|n| n, [1, 2, Lock()]) } catch (e) { print(`${e.kind}`) }
+            try { pool.map(|n| n, [1, 2, ThreadPool(1)]) } catch (e) { print(`${e.kind}`) }
             print(pool.map(|n| n, []));
             let broken = pool.map_async(|n| { sleep(0.01); n }, 0..2000);
             sleep(0.1);
@@ -300,22 +300,22 @@ fn a_worker_that_the_system_ends_for_want_of_memory_is_said_to_be_such() {
 #[test]
 fn a_constant_that_cannot_cross_is_missed_by_name() {
     let script = r#"
-        const LOCK = Lock();
+        const THREADS = ThreadPool(1);
         const LIMIT = 5;
-        const MIXED = [1, Thread(|| 1)];
+        const MIXED = [1, Timer(1, || 1)];
         fn limit() { global::LIMIT }
-        fn lock() { global::LOCK.acquire(); }
+        fn threads() { global::THREADS.close(); }
         fn mixed() { global::MIXED.len() }
         print(spawn_process(limit).join());
         with Pool(1) as pool {
-            for f in [lock, mixed] {
+            for f in [threads, mixed] {
                 try { pool.apply(f, []) } catch (e) { print(`${e.kind}: ${e.message}`) }
             }
         }
         print(global::MIXED.len());
     "#;
-    let wanted = "5\nSendError: the constant global::LOCK is not in this process: it is or holds a Lock, which cannot cross\n\
-                  SendError: the constant global::MIXED is not in this process: it is or holds a Thread, which cannot cross\n2\n";
+    let wanted = "5\nSendError: the constant global::THREADS is not in this process: it is or holds a ThreadPool, which cannot cross\n\
+                  SendError: the constant global::MIXED is not in this process: it is or holds a Timer, which cannot cross\n2\n";
     Program::script(script).run().prints(wanted);
     Program::sim(script).run().prints(wanted);
 }

@@ -149,26 +149,26 @@ fn what_cannot_cross_is_named_with_its_place() {
     both(
         r#"
         fn shown(f) { try { f.call(); print("it crossed"); } catch (e) { print(`${e.kind}: ${e.message} [${e.path}]`) } }
-        let lock = Lock();
-        let it = [1, #{ok: 1, "a b": [lock]}];
-        shown(|| spawn_process(|x| x, [1, #{callback: [1, 2, lock]}]));
+        let pool = ThreadPool(1);
+        let it = [1, #{ok: 1, "a b": [pool]}];
+        shown(|| spawn_process(|x| x, [1, #{callback: [1, 2, pool]}]));
         shown(|| spawn_process(|| it));
-        let inner = || lock.locked();
+        let inner = || pool.close();
         shown(|| spawn_process(|| inner.call()));
-        shown(|| Process(#{run: || 1, queue: Queue()}));
-        shown(|| spawn_process(|x| x, [cmd("true")]));
+        shown(|| Process(#{run: || 1, timer: Timer(1, || 1)}));
+        shown(|| spawn_process(|x| x, [Local()]));
         try { spawn_process(|| [0, Event()]).join() } catch (e) { print(`${e.kind}: ${e.message}`) }
         try { spawn_process(|| { throw #{kind: "Own", at: Event()} }).join() } catch (e) { print(type_of(e.at)) }
         "#,
-        "SendError: spawn_process(): args[1].callback[2] is a Lock, which cannot cross to another process \
+        "SendError: spawn_process(): args[1].callback[2] is a ThreadPool, which cannot cross to another process \
          [args[1].callback[2]]\n\
-         SendError: spawn_process(): it (captured by f)[1][\"a b\"][0] is a Lock, which cannot cross to another process \
+         SendError: spawn_process(): it (captured by f)[1][\"a b\"][0] is a ThreadPool, which cannot cross to another process \
          [it (captured by f)[1][\"a b\"][0]]\n\
-         SendError: spawn_process(): lock (captured by inner (captured by f)) is a Lock, which cannot cross to another \
-         process [lock (captured by inner (captured by f))]\n\
-         SendError: Process(): the object.queue is a Queue, which cannot cross to another process [the object.queue]\n\
-         SendError: spawn_process(): args[0] is a Command, which cannot cross to another process [args[0]]\n\
-         SendError: the result[1] is an Event, which cannot cross to another process\n\
+         SendError: spawn_process(): pool (captured by inner (captured by f)) is a ThreadPool, which cannot cross to another \
+         process [pool (captured by inner (captured by f))]\n\
+         SendError: Process(): the object.timer is a Timer, which cannot cross to another process [the object.timer]\n\
+         SendError: spawn_process(): args[0] is a Local, which cannot cross to another process [args[0]]\n\
+         SendError: the result[1] is an Event that was made in this process, which cannot cross to another process\n\
          string\n",
     );
 }

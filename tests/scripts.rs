@@ -74,6 +74,7 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
             }
             "futures_in_order" => numbers(&lines) == [4, 1, 2, 4],
             "gil_threads" | "gil_processes" => lines.len() == 3 && lines[2] == "Ratio: -",
+            "ipc_tour" => lines.len() == 14 && lines[1] == "pipe: EndOfFile, the process is gone",
             "io_vs_cpu" => {
                 lines[0] == "wait_for_io: alone 2.0 s, threads 0.5 s, processes 0.5 s"
                     && lines[1] == "compute: alone 0.0 s, threads 0.0 s, processes 0.0 s"

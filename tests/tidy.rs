@@ -29,6 +29,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("clap", &["src/cli/"]),
     ("duct", &["src/command/"]),
     ("signal_hook", &["src/signals/"]),
+    ("hmac", &["src/worker/"]),
+    ("sha2", &["src/worker/"]),
 ];
 
 /// Paths of the standard library that belong to a room. Unit tests may use them anywhere.

@@ -12,6 +12,7 @@ use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
 use crate::script::{Host, run};
+use crate::worker::address::remove_files;
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -79,6 +80,7 @@ fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: 
 
 /// What the program started ends with it. Whoever asked twice does not want to wait.
 pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
+    remove_files();
     for left in end_everything(GRACE, || kernel.is_urgent()) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }

@@ -2,6 +2,7 @@
 
 use super::terminal::Terminal;
 use crate::kernel::{Kernel, Setup};
+use crate::script::identity::Identity;
 use crate::script::{Host, remote};
 use crate::worker::desk::{Desk, Papers};
 
@@ -16,7 +17,8 @@ pub fn serve() -> i32 {
     };
     let kernel = Kernel::new(Setup::Real);
     let name = papers.name.clone();
-    let host = Host::new(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);
     let started = super::run::watch_signals(&host).and_then(|()| remote::start(&host, desk.clone(), &name));
     if let Err(error) = started {

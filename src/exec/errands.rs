@@ -23,12 +23,12 @@ const SLOW: Duration = Duration::from_millis(20);
 /// How many are handed ahead of the one that is done, where the last took less than so long.
 const AHEAD: [(Duration, usize); 2] = [(Duration::from_millis(1), 4), (Duration::from_millis(5), 1)];
 
-/// A job as bytes.
-pub struct Errand {
+/// A job for somebody elsewhere.
+pub struct Errand<R: Outcome> {
     /// What its function is called.
     pub name: String,
-    /// What the agent's other side can read.
-    pub bytes: Vec<u8>,
+    /// What the agent can hand over.
+    pub content: R::Errand,
 }
 
 /// What an agent hears.
@@ -61,7 +61,7 @@ pub enum News<R> {
 pub type Recall = Arc<dyn Fn(u64) + Send + Sync>;
 
 /// See the module. Belongs to one task, which is where its methods are called.
-pub trait Agent<R> {
+pub trait Agent<R: Outcome> {
     /// Has somebody to do errands. Asked for whenever nobody has any.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ pub trait Agent<R> {
     fn prepare(&mut self) -> Result<(), R>;
 
     /// Hands an errand over. If whoever should do it has ended, that is news to come.
-    fn hand(&mut self, number: u64, errand: &Errand);
+    fn hand(&mut self, number: u64, errand: &Errand<R>);
 
     /// Waits for news, at most `limit`.
     fn hear(&mut self, limit: Option<Duration>) -> News<R>;
@@ -87,17 +87,17 @@ pub trait Agent<R> {
     fn kill(&mut self);
 
     /// The outcome of an errand that was lost, at the last of so many tries.
-    fn lost(&mut self, errand: &Errand, code: i32, tries: usize) -> R;
+    fn lost(&mut self, errand: &Errand<R>, code: i32, tries: usize) -> R;
 
     /// The outcome of an errand that did not stop when it was told to.
-    fn killed(&mut self, errand: &Errand) -> R;
+    fn killed(&mut self, errand: &Errand<R>) -> R;
 
     /// No more errands; `now`: nor anything else.
     fn leave(&mut self, now: bool);
 }
 
 /// An errand that was handed over.
-struct Handed<R> {
+struct Handed<R: Outcome> {
     number: u64,
     job: Job<R>,
     began: bool,
@@ -421,7 +421,7 @@ mod tests {
             Ok(())
         }
 
-        fn hand(&mut self, number: u64, errand: &Errand) {
+        fn hand(&mut self, number: u64, errand: &Errand<()>) {
             self.has.push_back((number, errand.name.clone()));
             let mut seen = self.seen.lock();
             seen.most = seen.most.max(self.has.len());
@@ -481,9 +481,9 @@ mod tests {
             self.seen.lock().kills += 1;
         }
 
-        fn lost(&mut self, _errand: &Errand, _code: i32, _tries: usize) {}
+        fn lost(&mut self, _errand: &Errand<()>, _code: i32, _tries: usize) {}
 
-        fn killed(&mut self, _errand: &Errand) {}
+        fn killed(&mut self, _errand: &Errand<()>) {}
 
         fn leave(&mut self, _now: bool) {}
     }
@@ -510,7 +510,7 @@ mod tests {
                 .iter()
                 .map(|name| {
                     let future = pool.new_future();
-                    let errand = Errand { name: name.clone(), bytes: Vec::new() };
+                    let errand = Errand { name: name.clone(), content: () };
                     pool.submit_for(future.clone(), Body::Elsewhere(errand)).unwrap();
                     future
                 })

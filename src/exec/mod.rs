@@ -17,6 +17,9 @@ use crate::sync::Fault;
 
 /// What a task's body gives.
 pub trait Outcome: Send + 'static {
+    /// What an [`errands::Agent`] hands over.
+    type Errand: Send + Sync;
+
     /// The outcome of a body that panicked: a bug of orch's, with what the panic said.
     fn from_panic(message: String) -> Self;
 
@@ -26,6 +29,8 @@ pub trait Outcome: Send + 'static {
 
 /// A body whose result nobody asks for.
 impl Outcome for () {
+    type Errand = ();
+
     fn from_panic(_message: String) {}
 
     fn is_failure(&self) -> bool {
@@ -46,6 +51,8 @@ pub enum ExecFault {
     JoinsItself(String),
     /// Something that can be set only before the start.
     TooLate(String, &'static str),
+    /// Closed while it runs.
+    StillRuns(String),
     /// The system can't start a thread.
     NoThread(std::io::Error),
     /// The system can't start a process.
@@ -73,6 +80,9 @@ impl fmt::Display for ExecFault {
             ExecFault::JoinsItself(name) => write!(f, "{name} cannot join itself"),
             ExecFault::TooLate(name, what) => {
                 write!(f, "{what} of {name} can be set only before it is started")
+            }
+            ExecFault::StillRuns(name) => {
+                write!(f, "{name} still runs: join() it, or end it, before close()")
             }
             ExecFault::NoProcess(error) => {
                 write!(f, "the system cannot start another process: {error}")

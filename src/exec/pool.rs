@@ -20,16 +20,16 @@ use crate::sync::select::Idle;
 use crate::sync::{Fault, Future, Order, Queue};
 
 /// What a job does.
-pub enum Body<R> {
+pub enum Body<R: Outcome> {
     /// It is run by the worker itself.
     Here(Box<dyn FnOnce() -> R + Send>),
     /// It is done elsewhere, by way of the worker's agent.
-    Elsewhere(Errand),
+    Elsewhere(Errand<R>),
 }
 
-impl<R> Body<R> {
+impl<R: Outcome> Body<R> {
     /// What is to be done elsewhere.
-    pub(super) fn errand(&self) -> Option<&Errand> {
+    pub(super) fn errand(&self) -> Option<&Errand<R>> {
         match self {
             Body::Here(_) => None,
             Body::Elsewhere(errand) => Some(errand),
@@ -38,7 +38,7 @@ impl<R> Body<R> {
 }
 
 /// A job that was accepted.
-pub(super) struct Job<R> {
+pub(super) struct Job<R: Outcome> {
     /// Its place among all.
     serial: u64,
     pub(super) future: Arc<Future<R>>,
@@ -380,7 +380,7 @@ impl<R: Outcome> Works<R> {
     }
 }
 
-fn in_order<R>(one: &Job<R>, other: &Job<R>) -> Result<std::cmp::Ordering, String> {
+fn in_order<R: Outcome>(one: &Job<R>, other: &Job<R>) -> Result<std::cmp::Ordering, String> {
     Ok(one.serial.cmp(&other.serial))
 }
 

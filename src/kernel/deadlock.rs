@@ -13,7 +13,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLockReadGuard, RwLockWriteGuard};
@@ -74,6 +74,8 @@ struct Pending {
     over: AtomicBool,
     lock: Mutex<()>,
     changed: Condvar,
+    /// Whom to tell that the search has looked.
+    onlooker: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Detector {
@@ -114,6 +116,13 @@ impl Detector {
         matches!(outcome, Outcome::Told)
     }
 
+    /// Has `look` called in the real world after each search, on a thread that is no task: some time after tasks began to wait, or
+    /// ended, and everything has come to rest that was about to. Only the first that is given here.
+    pub fn after_search(&self, look: impl Fn() + Send + Sync + 'static) {
+        // The first word counts.
+        let _already_set = self.pending.onlooker.set(Box::new(look));
+    }
+
     pub(super) fn count_told(&self) {
         self.told.fetch_add(1, Ordering::AcqRel);
     }
@@ -144,6 +153,9 @@ fn watch(kernel: &Weak<Kernel>, pending: &Pending) {
         };
         if !matches!(search(&kernel), Outcome::Nothing) {
             pending.look.store(true, Ordering::Release);
+        }
+        if let Some(look) = pending.onlooker.get() {
+            look();
         }
         drop(kernel);
         std::thread::sleep(begun.elapsed() * SHARE);
@@ -507,7 +519,17 @@ mod tests {
             let (task, target) = (current(), Arc::new(Thing(ObjectCore::new("Thing"))));
             let since = kernel.now();
             let (deadline, site) = (None, Site::NONE);
-            task.begin_wait(Wait { target, verb: "wait", site, since, deadline, idle: false, hears: 0, order: 0 });
+            task.begin_wait(Wait {
+                target,
+                verb: "wait",
+                site,
+                since,
+                deadline,
+                idle: false,
+                for_others: false,
+                hears: 0,
+                order: 0,
+            });
             assert!(matches!(search(&kernel), Outcome::Unclear));
             task.finish_wait();
             assert!(matches!(search(&kernel), Outcome::Nothing));

@@ -57,6 +57,17 @@ pub trait Operation {
         false
     }
 
+    /// True when it waits in place of tasks elsewhere, which are told what it would be told.
+    fn is_for_others(&self) -> bool {
+        false
+    }
+
+    /// How long to try again and again before it sleeps, in the real world: where the answer is likely to be on its way, and to
+    /// be woken costs more than that.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Descriptors whose readiness is a reason to poll again. Asked for after each poll that did not succeed.
     fn sources(&self) -> Vec<Source> {
         Vec::new()
@@ -114,6 +125,11 @@ fn run<O: Operation>(
     {
         return Ok(output);
     }
+    if limit != Some(Duration::ZERO)
+        && let Some(output) = world.insist(task, op.patience(), || op.poll(&waker))
+    {
+        return Ok(output);
+    }
     let since = world.now();
     let deadline = limit.and_then(|l| since.checked_add(l)).filter(|d| *d < NEVER);
     let wait = Wait {
@@ -122,7 +138,8 @@ fn run<O: Operation>(
         site: task.site(),
         since,
         deadline,
-        idle: op.is_idle(),
+        idle: op.is_idle() || op.is_for_others(),
+        for_others: op.is_for_others(),
         hears: if interruptible { alert::WHILE_RUNNING } else { alert::ENDED | alert::HANDLE },
         order: 0,
     };

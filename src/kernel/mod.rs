@@ -22,6 +22,7 @@ pub mod deadlock;
 pub mod door;
 pub mod events;
 pub mod explore;
+pub mod fiber;
 pub mod handling;
 pub mod lull;
 pub mod object;

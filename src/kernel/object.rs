@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::task::{Task, TaskId, current};
+use super::task::{Task, TaskId, current, try_current};
 use super::{Kernel, Site, deadlock};
 
 /// The number of an object. Never used twice in a program.
@@ -109,6 +109,8 @@ pub struct ObjectCore {
     id: ObjectId,
     kind: &'static str,
     kernel: Arc<Kernel>,
+    /// The simulated process that it was made in.
+    home: u64,
     born: Site,
     name: Mutex<Option<Arc<str>>>,
     listed: AtomicBool,
@@ -132,6 +134,11 @@ impl ObjectCore {
         Self::with_id(kernel, kernel.next_object(), kind, born)
     }
 
+    /// An object that lives in another process, where it has this number.
+    pub fn of_elsewhere(kernel: &Arc<Kernel>, number: u64, kind: &'static str) -> Arc<ObjectCore> {
+        Self::with_id(kernel, ObjectId(number), kind, Site::NONE)
+    }
+
     /// Time itself is object 0.
     pub(super) fn of_time(kernel: &Arc<Kernel>) -> Arc<ObjectCore> {
         Self::with_id(kernel, ObjectId(0), "time", Site::NONE)
@@ -142,6 +149,7 @@ impl ObjectCore {
             id,
             kind,
             kernel: kernel.clone(),
+            home: if kernel.is_sim() { try_current().map_or(0, |task| task.process()) } else { 0 },
             born,
             name: Mutex::new(None),
             listed: AtomicBool::new(false),
@@ -157,6 +165,11 @@ impl ObjectCore {
     /// Its kind: `Lock`, `Queue` …
     pub fn kind(&self) -> &'static str {
         self.kind
+    }
+
+    /// In simulated time, the number of the process that it was made in; 0 for the first one.
+    pub fn home(&self) -> u64 {
+        self.home
     }
 
     /// The program it belongs to.

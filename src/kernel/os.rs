@@ -1,6 +1,44 @@
 //! The calls of the system that no safe library has.
 
+use std::cell::Cell;
+
+use corosensei::Yielder;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::process::{Pid, Signal};
+
+use super::fiber::Rest;
+
+thread_local! {
+    /// What stops the fiber that runs on this thread now; null while none does.
+    static SUSPENDER: Cell<*const Yielder<(), Rest>> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Runs `body`, the inside of a fiber, in which [`suspend`] stops it by `suspender`.
+pub(super) fn with_suspender(suspender: &Yielder<(), Rest>, body: impl FnOnce()) {
+    SUSPENDER.set(suspender);
+    body();
+    SUSPENDER.set(std::ptr::null());
+}
+
+/// Stops the fiber that runs on this thread, until its keeper resumes it.
+///
+/// # Panics
+/// Where no fiber runs: only tasks that have a keeper come here.
+pub(super) fn suspend(rest: Rest) {
+    let suspender = SUSPENDER.replace(std::ptr::null());
+    // SAFETY: it is not null only between the moment in which a fiber begins or is resumed on this thread and the moment
+    // in which it stops or ends, and so while `with_suspender` of that very fiber has the reference it was made from.
+    let this = unsafe { suspender.as_ref() }.expect("invariant: only fibers stop here");
+    this.suspend(rest);
+    // Resumed, on the same thread.
+    SUSPENDER.set(suspender);
+}
 
 /// A signal by its number; `None` where the system has none of this number.
 pub fn signal(number: i32) -> Option<Signal> {
@@ -58,4 +96,55 @@ fn with_mask<R>(how: libc::c_int, signal: libc::c_int, body: impl FnOnce() -> R)
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
     }
     result
+}
+
+/// How many bytes a word has.
+pub const WORD: usize = size_of::<u64>();
+
+/// A memory file that other processes may have before them too, as words of eight bytes. There is no other way to touch it
+/// than by atomic operations on whole words, so it is no data race whatever others do at the same moment.
+pub struct Mapping {
+    words: NonNull<AtomicU64>,
+    count: usize,
+}
+
+// SAFETY: the memory is reached by atomics only, and belongs to this value until it is dropped; no thread is special to it.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    /// The first `count` words of a memory file that cannot shrink any more.
+    ///
+    /// # Errors
+    /// When it is not sealed against shrinking, or is too short; those of the system.
+    pub fn of(file: BorrowedFd<'_>, count: usize) -> io::Result<Mapping> {
+        let bytes = count.max(1).checked_mul(WORD).filter(|bytes| isize::try_from(*bytes).is_ok());
+        let bytes = bytes.ok_or(io::ErrorKind::OutOfMemory)?;
+        let size = usize::try_from(fstat(file)?.st_size).map_err(io::Error::other)?;
+        if size < bytes || !fcntl_get_seals(file)?.contains(SealFlags::SHRINK) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no shared memory"));
+        }
+        // SAFETY: the system chooses an address where nothing lies; the file has at least `bytes` bytes and its seal keeps
+        // it so, so every access hits a page of it. The address is that of a page, hence aligned for words.
+        let start = unsafe {
+            mmap(std::ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, file, 0)?
+        };
+        let words = NonNull::new(start.cast::<AtomicU64>()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Mapping { words, count })
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[AtomicU64] {
+        // SAFETY: `count` words lie there, aligned, as long as `self` lives; any bytes are a valid word, and others change
+        // them by atomics of the same size only: this type gives no other access, here and in the processes that share it.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr(), self.count) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is that of the call above, and no reference to it outlives `self`.
+        let _unmapped = unsafe { munmap(self.words.as_ptr().cast(), self.count.max(1) * WORD) };
+    }
 }

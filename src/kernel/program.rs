@@ -150,7 +150,7 @@ impl Kernel {
         let id = TaskId(self.next_task.fetch_add(1, Ordering::Relaxed));
         let number = match role {
             Role::Thread => self.next_thread.fetch_add(1, Ordering::Relaxed),
-            Role::Main | Role::Service | Role::Process | Role::Workman => 0,
+            Role::Main | Role::Service | Role::Process | Role::Workman | Role::Far => 0,
         };
         let name = match (name, role) {
             ("", Role::Process) => format!("Process-{}", self.next_named_process.fetch_add(1, Ordering::Relaxed)),
@@ -189,6 +189,15 @@ impl Kernel {
         started
     }
 
+    /// Lists a task that runs on no thread of its own, as one that runs.
+    pub(super) fn adopt(&self, task: &Arc<Task>) {
+        self.tasks.lock().insert(task.id(), Arc::downgrade(task));
+        if self.closing.load(Ordering::SeqCst) {
+            task.alert(alert::ENDED);
+        }
+        self.events.emit(|| Event::Started { task: task.id() });
+    }
+
     /// Runs `body` on this OS thread as a task of its own, in the real world only: for hosts and tests.
     pub fn run_here<R>(self: &Arc<Self>, name: &str, body: impl FnOnce() -> R) -> R {
         let task = self.new_task(name, Role::Main, false);
@@ -201,6 +210,12 @@ impl Kernel {
     /// The tasks that run now, oldest first.
     pub fn tasks(&self) -> Vec<Arc<Task>> {
         self.tasks.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
+    /// True when something may still happen in this program by itself: some task neither waits as `waits` knows, nor waits
+    /// idly, or a signal is handled.
+    pub fn may_act(&self, waits: impl Fn(TaskId) -> bool) -> bool {
+        self.handling.may_act() || self.tasks().iter().any(|task| !waits(task.id()) && !task.rests_idly())
     }
 
     /// The task of this number, if it runs.
@@ -347,7 +362,9 @@ impl Kernel {
 
     /// Cancels every task but the current one.
     pub fn cancel_others(&self) {
-        tell_all(&self.others(), Task::raise_cancel);
+        let mut others = self.others();
+        others.retain(|task| task.role() != Role::Far);
+        tell_all(&others, Task::raise_cancel);
     }
 
     /// A signal: the main task's current call ends with [`super::Stop::Interrupted`], all other tasks are cancelled.
@@ -355,6 +372,8 @@ impl Kernel {
         tell_all(&self.tasks(), |task| match task.role() {
             Role::Main => task.raise_interrupt(signal),
             Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),
+            // Its process is told.
+            Role::Far => {}
         });
     }
 

@@ -69,6 +69,8 @@ const WITHOUT_BELL: Duration = Duration::from_millis(10);
 pub(super) struct Bell {
     eventfd: Mutex<Option<Arc<OwnedFd>>>,
     listens: AtomicBool,
+    /// Something was written to it. Set after that: what is seen too late is taken back the next time.
+    rung: AtomicBool,
 }
 
 impl Bell {
@@ -80,7 +82,9 @@ impl Bell {
     /// To be called when the wait is over; takes back what was rung.
     pub(super) fn stop_listening(&self) {
         self.listens.store(false, Ordering::SeqCst);
-        if let Some(fd) = &*self.eventfd.lock() {
+        if self.rung.swap(false, Ordering::SeqCst)
+            && let Some(fd) = &*self.eventfd.lock()
+        {
             // Nothing to read is what is wanted.
             let _silent = rustix::io::read(fd, &mut [0u8; 8]);
         }
@@ -93,6 +97,7 @@ impl Bell {
         {
             // It fails when the counter is full, and then it has been rung.
             let _rung = rustix::io::write(fd, &1u64.to_ne_bytes());
+            self.rung.store(true, Ordering::SeqCst);
         }
     }
 

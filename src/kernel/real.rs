@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::readiness::Source;
@@ -46,6 +47,9 @@ impl RealWorld {
     }
 
     pub(super) fn spin(&self, task: &Task) -> bool {
+        if task.parking.keeper.get().is_some() {
+            return false; // others have calls to be served on this thread
+        }
         for round in 0..SPINS {
             if task.parking.state.load(Ordering::Acquire) == parked::NOTIFIED {
                 task.forget_wakes(); // its caller tries again
@@ -58,6 +62,20 @@ impl RealWorld {
             }
         }
         false
+    }
+
+    pub(super) fn insist<R>(&self, task: &Task, patience: Duration, mut ask: impl FnMut() -> Poll<R>) -> Option<R> {
+        if task.parking.keeper.get().is_some() {
+            return None; // others have calls to be served on this thread
+        }
+        let start = Instant::now();
+        while start.elapsed() < patience && task.alerts() == 0 {
+            if let Poll::Ready(found) = ask() {
+                return Some(found);
+            }
+            std::thread::yield_now();
+        }
+        None
     }
 
     pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>) {
@@ -98,6 +116,9 @@ impl RealWorld {
     }
 
     pub(super) fn unpark(&self, task: &Task) {
+        if let Some(keeper) = task.parking.keeper.get() {
+            return keeper.push(task.id());
+        }
         task.parking.bell.ring();
         if let Some(thread) = task.parking.thread.get() {
             thread.unpark();

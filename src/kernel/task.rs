@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 
 use super::deadlock::Report;
 use super::events::Event;
+use super::fiber::Ready;
 use super::object::Waitable;
 use super::readiness::Bell;
 use super::{Kernel, Site};
@@ -34,6 +35,8 @@ pub enum Role {
     Workman,
     /// A worker of a pool, or a timer: ends when what it serves ends.
     Service,
+    /// Stands for a task of another process, in the calls that it makes here; see [`super::fiber`].
+    Far,
 }
 
 /// What a task waits for at the door.
@@ -51,6 +54,8 @@ pub struct Wait {
     pub deadline: Option<Duration>,
     /// True for a wait that is nobody's mistake: an idle worker, the end of the main script, a plain sleep.
     pub idle: bool,
+    /// True for a wait in place of tasks elsewhere.
+    pub for_others: bool,
     /// The bits of [`alert`] that end it.
     pub hears: u32,
     /// The how-manieth wait of the program it is.
@@ -94,6 +99,8 @@ pub(super) struct Parking {
     pub thread: OnceLock<std::thread::Thread>,
     /// Wakes it where it waits for descriptors.
     pub bell: Bell,
+    /// For a task without a thread: who resumes it.
+    pub keeper: OnceLock<Arc<Ready>>,
 }
 
 /// What a room above keeps with a task.
@@ -452,6 +459,12 @@ impl Task {
         self.kernel.events().emit(|| Event::Wakes { task: self.id });
     }
 
+    /// True when it waits for something that it may wait for as long as it likes, and has not been woken.
+    pub(super) fn rests_idly(&self) -> bool {
+        self.wait.lock().as_ref().is_some_and(|wait| wait.idle && !wait.for_others && wait.deadline.is_none())
+            && self.wait_state().1
+    }
+
     /// How many waits it has begun, and whether it is in one that nobody has ended yet.
     pub(super) fn wait_state(&self) -> (u64, bool) {
         let count = self.waits.load(Ordering::Acquire);
@@ -460,7 +473,8 @@ impl Task {
 
     /// It will run no more script: what it still owns is abandoned.
     pub fn abandon_held(&self) {
-        if self.holding.swap(0, Ordering::AcqRel) > 0 {
+        // What a task of another process takes and gives back is not all seen here.
+        if self.holding.swap(0, Ordering::AcqRel) > 0 || self.role == Role::Far {
             self.kernel.owner_ended(self.id);
         }
     }
@@ -558,7 +572,17 @@ mod tests {
         let target = Arc::new(Thing(ObjectCore::new("Thing")));
         let since = task.kernel().now();
         let site = Site::NONE;
-        task.begin_wait(Wait { target, verb: "wait", site, since, deadline: None, idle: false, hears: 0, order: 0 });
+        task.begin_wait(Wait {
+            target,
+            verb: "wait",
+            site,
+            since,
+            deadline: None,
+            idle: false,
+            for_others: false,
+            hears: 0,
+            order: 0,
+        });
         task.waiting().map_or(0, |wait| wait.order)
     }
 

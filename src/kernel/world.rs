@@ -2,8 +2,10 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
+use super::fiber;
 use super::readiness::Source;
 use super::real::RealWorld;
 use super::sim::SimWorld;
@@ -56,9 +58,18 @@ impl World {
         }
     }
 
+    /// Asks again and again for so long, in the real world, unless the task is told something.
+    pub(super) fn insist<R>(&self, task: &Task, patience: Duration, ask: impl FnMut() -> Poll<R>) -> Option<R> {
+        match self {
+            World::Real(w) if !patience.is_zero() => w.insist(task, patience, ask),
+            World::Real(_) | World::Sim(_) => None,
+        }
+    }
+
     /// Stops the current task until it is woken, one of `sources` is ready or `deadline` has come.
     pub(super) fn park(&self, task: &Arc<Task>, deadline: Option<Duration>, sources: &[Source]) {
         match self {
+            World::Real(_) if task.parking.keeper.get().is_some() => fiber::rest(task, deadline, sources),
             World::Real(w) if sources.is_empty() => w.park(task, deadline),
             World::Real(w) => w.poll(task, deadline, sources),
             World::Sim(w) => w.park(task, deadline, sources),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::failure::Failure;
+use super::luggage::Packed;
 use super::parcel::Parcel;
 use crate::exec::Outcome;
 
@@ -20,6 +21,8 @@ pub enum Done {
 }
 
 impl Outcome for Done {
+    type Errand = Packed;
+
     fn from_panic(message: String) -> Done {
         Done::Failed(Failure::internal(&message))
     }

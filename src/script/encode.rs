@@ -2,24 +2,36 @@
 //!
 //! What MessagePack knows is written as such. The rest is a map with one entry whose key is a number, which no map of a
 //! script has: characters, ranges, functions by their name with what they captured. A value is looked at first, so that one
-//! that cannot cross is refused with the place where it sits.
+//! that cannot cross is refused with the place where it sits. What is no bytes goes beside them, as luggage.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
 
 use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, Serializer};
-use serde::{Deserialize, Serialize};
+use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
+use super::crossing::{self, Found, Shared};
+use super::handles::{Kind, far_object, home};
 use super::host::with_host;
+use super::luggage::{Luggage, Packed};
+use crate::kernel::object::ObjectId;
+use crate::worker::link::Link;
+use crate::worker::wire::MOST_DESCRIPTORS;
 
 mod tag {
     pub const CHAR: u64 = 0;
     pub const RANGE: u64 = 1;
     pub const RANGE_INCLUSIVE: u64 = 2;
     pub const FUNCTION: u64 = 3;
+    pub const BIG_BLOB: u64 = 4;
+    pub const BIG_TEXT: u64 = 5;
+    pub const SHARED: u64 = 6;
+    pub const HANDLE: u64 = 7;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -33,69 +45,208 @@ pub struct Refused {
     pub path: String,
     /// What it is, with its article: `a Lock`.
     pub what: String,
+    /// It could, but something went wrong.
+    pub failure: Option<String>,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, which cannot cross to another process", self.path, self.what)
+        match &self.failure {
+            Some(failure) => write!(f, "{} cannot cross to another process: {failure}", self.path),
+            None => write!(f, "{} is {}, which cannot cross to another process", self.path, self.what),
+        }
     }
 }
 
-/// The bytes of a value, which reports call `path`.
+/// A value on its way, which reports call `path`.
 ///
 /// # Errors
 /// [`Refused`].
-pub fn encode(value: &Dynamic, path: &str) -> Result<Vec<u8>, Refused> {
-    check(value, &|| path.to_string())?;
-    rmp_serde::to_vec(&Sent(value)).map_err(|error| Refused { path: path.to_string(), what: error.to_string() })
+pub fn encode(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> {
+    Inspection::of(way).check(value, path)?;
+    let mut luggage = if way.has_descriptors() { Luggage::default() } else { Luggage::without_files() };
+    let bytes = write(value, &mut luggage).map_err(|failure| Refused {
+        path: path.to_string(),
+        what: type_of(value),
+        failure: Some(failure),
+    })?;
+    Ok(Packed { bytes, luggage })
 }
 
-/// The value of such bytes.
+/// The bytes of a value that was found to be able to cross; what is none goes into `luggage`.
+///
+/// # Errors
+/// What went wrong.
+pub fn write(value: &Dynamic, luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+    with_luggage(luggage, |luggage| rmp_serde::to_vec(&Sent { value, luggage }))
+}
+
+/// The same for several values, as one array.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_array(values: &[Dynamic], luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+    with_luggage(luggage, |luggage| {
+        let parts: Vec<Sent> = values.iter().map(|value| Sent { value, luggage }).collect();
+        rmp_serde::to_vec(&parts)
+    })
+}
+
+fn with_luggage(
+    luggage: &mut Luggage,
+    write: impl FnOnce(&RefCell<Luggage>) -> Result<Vec<u8>, rmp_serde::encode::Error>,
+) -> Result<Vec<u8>, String> {
+    let kept = RefCell::new(std::mem::take(luggage));
+    let bytes = write(&kept);
+    *luggage = kept.into_inner();
+    luggage.seal();
+    bytes.map_err(|error| error.to_string())
+}
+
+/// The value of such bytes, with this luggage.
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn decode(bytes: &[u8]) -> Result<Dynamic, String> {
+pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
     let mut from = rmp_serde::Deserializer::from_read_ref(bytes);
     from.set_max_depth(DEEPEST);
-    Received::deserialize(&mut from).map(|received| received.0).map_err(|error| error.to_string())
+    Receiver { luggage }.deserialize(&mut from).map_err(|error| error.to_string())
 }
 
-/// The bytes of an error's map. What cannot cross is sent as the text it is shown as.
-pub fn encode_error(mut map: Map) -> Vec<u8> {
+/// An error's map. What is more than bytes is sent as the text it is shown as.
+pub fn encode_error(mut map: Map) -> Packed {
     for field in map.values_mut() {
-        if check(field, &String::new).is_err() {
+        if Inspection::of(Way::Outside).find(field, &String::new).is_err() {
             *field = field.to_string().into();
         }
     }
-    rmp_serde::to_vec(&Sent(&map.into())).unwrap_or_default()
+    encode(&map.into(), "the error", Way::Outside).unwrap_or_default()
 }
 
-/// Finds what cannot cross. `path` is asked for only when there is such a thing.
-fn check(value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
-    if let Some(items) = value.read_lock::<Array>() {
-        return items.iter().enumerate().try_for_each(|(i, item)| check(item, &|| format!("{}[{i}]", path())));
+/// Where a value goes.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// To a process that this one has started: descriptors, and handles, about which it can ask this one.
+    Down,
+    /// To the process that has started this one: descriptors, and the handles that came from there by this link.
+    Up(Option<&'a Arc<Link>>),
+    /// The same in simulated time, from the process of this number: handles that were not made there.
+    UpFrom(u64),
+    /// To any process of this program: descriptors only.
+    Inside,
+    /// To another program: only bytes.
+    Outside,
+}
+
+impl Way<'_> {
+    fn has_descriptors(self) -> bool {
+        !matches!(self, Way::Outside)
     }
-    if let Some(fields) = value.read_lock::<Map>() {
-        return fields.iter().try_for_each(|(name, field)| check(field, &|| field_path(&path(), name)));
+
+    fn has_handle(self, value: &Dynamic) -> bool {
+        match self {
+            Way::Down => true,
+            Way::UpFrom(process) => home(value) != Some(process),
+            Way::Up(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
+            Way::Up(None) | Way::Inside | Way::Outside => false,
+        }
     }
-    if let Some(function) = value.read_lock::<FnPtr>() {
-        let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
-        return function.iter_curry().enumerate().try_for_each(|(i, item)| check(item, &|| captured(i)));
+}
+
+/// Looking for what cannot cross, in the values of one message.
+pub struct Inspection<'a> {
+    way: Way<'a>,
+    /// How many descriptors can still go with it.
+    room: usize,
+    /// What goes with it already, and cannot go twice.
+    moving: Vec<ObjectId>,
+    copies_only: bool,
+}
+
+impl<'a> Inspection<'a> {
+    /// For a message that goes this way.
+    pub fn of(way: Way<'a>) -> Inspection<'a> {
+        // One is for what is big.
+        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new(), copies_only: false }
     }
-    let crosses = value.is_unit()
+
+    /// From now on what would move there, and be gone here, cannot cross; or can again.
+    pub fn copies_only(&mut self, copies_only: bool) {
+        self.copies_only = copies_only;
+    }
+
+    /// Finds what cannot cross in a value, which reports call `path`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&mut self, value: &Dynamic, path: &str) -> Result<(), Refused> {
+        self.find(value, &|| path.to_string())
+    }
+
+    /// `path` is asked for only when there is something that cannot cross.
+    fn find(&mut self, value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+        if let Some(items) = value.read_lock::<Array>() {
+            let mut items = items.iter().enumerate();
+            return items.try_for_each(|(i, item)| self.find(item, &|| format!("{}[{i}]", path())));
+        }
+        if let Some(fields) = value.read_lock::<Map>() {
+            return fields.iter().try_for_each(|(name, field)| self.find(field, &|| field_path(&path(), name)));
+        }
+        if let Some(function) = value.read_lock::<FnPtr>() {
+            let captured = |i: usize| captured_path(&path(), function.fn_name(), i);
+            return function.iter_curry().enumerate().try_for_each(|(i, item)| self.find(item, &|| captured(i)));
+        }
+        if is_bytes(value) {
+            return Ok(());
+        }
+        let is_handle = Kind::crossing(value).is_some();
+        if is_handle && self.way.has_handle(value) {
+            return Ok(());
+        }
+        let what = match crossing::inspect(value).filter(|_| self.way.has_descriptors()) {
+            None => {
+                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_));
+                let whose = if is_handle && goes_up { " that was made in this process" } else { "" };
+                format!("{}{whose}", type_of(value))
+            }
+            Some(Err(what)) => what,
+            Some(Ok(found)) => match self.take_up(&found) {
+                Ok(()) => return Ok(()),
+                Err(what) => what.into(),
+            },
+        };
+        Err(Refused { path: path(), what, failure: None })
+    }
+}
+
+impl Inspection<'_> {
+    fn take_up(&mut self, found: &Found) -> Result<(), &'static str> {
+        self.room = self.room.checked_sub(found.descriptors).ok_or("one thing too many of those with a descriptor")?;
+        if found.moves.is_some() && self.copies_only {
+            return Err("a Connection, which can go to one process only");
+        }
+        if found.moves.is_some_and(|one| self.moving.contains(&one)) {
+            return Err("a Connection that is there twice");
+        }
+        self.moving.extend(found.moves);
+        Ok(())
+    }
+}
+
+fn type_of(value: &Dynamic) -> String {
+    type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string()))
+}
+
+fn is_bytes(value: &Dynamic) -> bool {
+    value.is_unit()
         || value.is_bool()
         || value.is_int()
         || value.is_float()
         || value.is_char()
         || value.is_string()
         || value.is_blob()
-        || value.read_lock::<Range<i64>>().is_some()
-        || value.read_lock::<RangeInclusive<i64>>().is_some();
-    if crosses {
-        return Ok(());
-    }
-    let shown = with_host(|host| host.engine().map_type_name(value.type_name()).to_string());
-    Err(Refused { path: path(), what: type_for_people(&shown) })
+        || value.is::<Range<i64>>()
+        || value.is::<RangeInclusive<i64>>()
 }
 
 fn field_path(path: &str, name: &str) -> String {
@@ -113,22 +264,33 @@ fn captured_path(path: &str, function: &str, at: usize) -> String {
 }
 
 /// A value to be written.
-struct Sent<'a>(&'a Dynamic);
+struct Sent<'a> {
+    value: &'a Dynamic,
+    luggage: &'a RefCell<Luggage>,
+}
 
 impl Serialize for Sent<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let value = self.0;
+        let value = self.value;
+        let part = |value| Sent { value, luggage: self.luggage };
+        let stow = |bytes: &[u8]| self.luggage.borrow_mut().stow(bytes).map(|(file, at)| (file, at, bytes.len()));
         if let Some(text) = value.read_lock::<ImmutableString>() {
-            return to.serialize_str(&text);
+            return match stow(text.as_bytes()) {
+                Some(place) => tagged(to, tag::BIG_TEXT, &place),
+                None => to.serialize_str(&text),
+            };
         }
         if let Some(items) = value.read_lock::<Array>() {
-            return to.collect_seq(items.iter().map(Sent));
+            return to.collect_seq(items.iter().map(part));
         }
         if let Some(fields) = value.read_lock::<Map>() {
-            return to.collect_map(fields.iter().map(|(name, field)| (name.as_str(), Sent(field))));
+            return to.collect_map(fields.iter().map(|(name, field)| (name.as_str(), part(field))));
         }
         if let Some(bytes) = value.read_lock::<Blob>() {
-            return to.serialize_bytes(&bytes);
+            return match stow(&bytes) {
+                Some(place) => tagged(to, tag::BIG_BLOB, &place),
+                None => to.serialize_bytes(&bytes),
+            };
         }
         if let Some(range) = value.read_lock::<Range<i64>>() {
             return tagged(to, tag::RANGE, &(range.start, range.end));
@@ -137,8 +299,15 @@ impl Serialize for Sent<'_> {
             return tagged(to, tag::RANGE_INCLUSIVE, &(range.start(), range.end()));
         }
         if let Some(function) = value.read_lock::<FnPtr>() {
-            let captured: Vec<Sent> = function.iter_curry().map(Sent).collect();
+            let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
+        }
+        if Kind::crossing(value).is_some() {
+            let number = self.luggage.borrow_mut().add_handle(value.clone());
+            return tagged(to, tag::HANDLE, &number);
+        }
+        if let Some(shared) = crossing::pack(value, &mut self.luggage.borrow_mut()) {
+            return tagged(to, tag::SHARED, &shared.map_err(S::Error::custom)?);
         }
         match (value.as_int(), value.as_float(), value.as_bool(), value.as_char()) {
             (Ok(number), ..) => to.serialize_i64(number),
@@ -156,12 +325,17 @@ fn tagged<S: Serializer>(to: S, tag: u64, content: &impl Serialize) -> Result<S:
     map.end()
 }
 
-/// A value that was read.
-struct Received(Dynamic);
+/// Reads a value.
+#[derive(Clone, Copy)]
+struct Receiver<'a> {
+    luggage: &'a Luggage,
+}
 
-impl<'de> Deserialize<'de> for Received {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Received, D::Error> {
-        from.deserialize_any(Reader).map(Received)
+impl<'de> DeserializeSeed<'de> for Receiver<'_> {
+    type Value = Dynamic;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Dynamic, D::Error> {
+        from.deserialize_any(self)
     }
 }
 
@@ -197,9 +371,7 @@ impl Visitor<'_> for KeyReader {
     }
 }
 
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Receiver<'_> {
     type Value = Dynamic;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -237,7 +409,7 @@ impl<'de> Visitor<'de> for Reader {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Dynamic, A::Error> {
         // What is said of the length is not believed before it has come.
         let mut array = Array::with_capacity(items.size_hint().unwrap_or(0).min(4096));
-        while let Some(Received(item)) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(array.into())
@@ -248,28 +420,49 @@ impl<'de> Visitor<'de> for Reader {
         while let Some(key) = entries.next_key_seed(KeyReader)? {
             match key {
                 Key::Name(name) => {
-                    let Received(value) = entries.next_value()?;
-                    map.insert(name, value);
+                    map.insert(name, entries.next_value_seed(self)?);
                 }
-                Key::Tag(tag) => return special(tag, &mut entries),
+                Key::Tag(tag) => return self.special(tag, &mut entries),
             }
         }
         Ok(map.into())
     }
 }
 
-fn special<'de, A: MapAccess<'de>>(tag: u64, entries: &mut A) -> Result<Dynamic, A::Error> {
-    match tag {
-        tag::CHAR => Ok(entries.next_value::<char>()?.into()),
-        tag::RANGE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..end)),
-        tag::RANGE_INCLUSIVE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..=end)),
-        tag::FUNCTION => {
-            let (name, captured) = entries.next_value::<(String, Vec<Received>)>()?;
-            let mut function = function(&name).ok_or_else(|| A::Error::custom(format!("unknown function {name}")))?;
-            function.set_curry(captured.into_iter().map(|item| item.0));
-            Ok(function.into())
+impl Receiver<'_> {
+    fn fetch<'de, A: MapAccess<'de>>(self, entries: &mut A) -> Result<Vec<u8>, A::Error> {
+        let (file, place, length) = entries.next_value()?;
+        self.luggage.fetch(file, place, length).map_err(A::Error::custom)
+    }
+
+    fn special<'de, A: MapAccess<'de>>(self, tag: u64, entries: &mut A) -> Result<Dynamic, A::Error> {
+        match tag {
+            tag::CHAR => Ok(entries.next_value::<char>()?.into()),
+            tag::RANGE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..end)),
+            tag::RANGE_INCLUSIVE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..=end)),
+            tag::FUNCTION => {
+                let content = entries.next_value_seed(self)?.try_cast::<Array>().unwrap_or_default();
+                let Ok([name, captured]) = <[Dynamic; 2]>::try_from(content) else {
+                    return Err(A::Error::custom("it is no function"));
+                };
+                let name = name.into_immutable_string().map_err(A::Error::custom)?;
+                let function = function(&name);
+                let mut function = function.ok_or_else(|| A::Error::custom(format!("unknown function {name}")))?;
+                function.set_curry(captured.try_cast::<Array>().unwrap_or_default());
+                Ok(function.into())
+            }
+            tag::HANDLE => {
+                let handle = self.luggage.handle(entries.next_value()?).cloned();
+                handle.ok_or_else(|| A::Error::custom("a handle in it did not come"))
+            }
+            tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
+            tag::BIG_TEXT => {
+                let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
+                Ok(text.into())
+            }
+            tag::SHARED => entries.next_value::<Shared>()?.unpack(self.luggage).map_err(A::Error::custom),
+            _ => Err(A::Error::custom("unknown kind of value")),
         }
-        _ => Err(A::Error::custom("unknown kind of value")),
     }
 }
 
@@ -308,6 +501,10 @@ mod tests {
         std::thread::scope(|scope| stack.spawn_scoped(scope, run).unwrap().join().unwrap());
     }
 
+    fn arrived(packed: &Packed) -> Dynamic {
+        decode(&packed.bytes, &packed.luggage).unwrap()
+    }
+
     #[test]
     fn values_come_through_as_they_were() {
         in_a_program(|host| {
@@ -315,9 +512,9 @@ mod tests {
                         t: [\"\", \"a\u{df}\\n\"], c: 'x', b: [true, false], u: (), m: #{}, a: [], blob: blob(3, 255), \
                         r: 1..3, s: -1..=1, n: #{\"0\": 1}, g: Fn(\"f\")}";
             let value = host.engine().eval::<Dynamic>(code).unwrap();
-            let back = decode(&encode(&value, "it").unwrap()).unwrap();
+            let back = arrived(&encode(&value, "it", Way::Inside).unwrap());
             assert_eq!(format!("{back:?}"), format!("{value:?}"));
-            let nan = decode(&encode(&Dynamic::from(f64::NAN), "it").unwrap()).unwrap();
+            let nan = arrived(&encode(&Dynamic::from(f64::NAN), "it", Way::Inside).unwrap());
             assert!(nan.as_float().unwrap().is_nan());
         });
     }
@@ -327,7 +524,7 @@ mod tests {
         in_a_program(|host| {
             let value =
                 host.engine().eval::<Dynamic>("[#{a: [1, 'c', 1..3, Fn(\"f\")]}, blob(9, 1), \"text\", 2.5]").unwrap();
-            let good = encode(&value, "it").unwrap();
+            let good = encode(&value, "it", Way::Inside).unwrap().bytes;
             let mut rng = fastrand::Rng::with_seed(7);
             let mut refused = 0;
             for _ in 0..20_000 {
@@ -337,12 +534,13 @@ mod tests {
                     bytes[at] = rng.u8(..);
                 }
                 bytes.truncate(rng.usize(1..=bytes.len()));
-                refused += usize::from(decode(&bytes).is_err());
+                refused += usize::from(decode(&bytes, &Luggage::default()).is_err());
             }
             assert!(refused > 10_000);
             // A length that nobody keeps, and nesting without end.
-            assert!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff]).is_err());
-            assert!(decode(&vec![0x91; 1_000_000]).is_err());
+            let none = Luggage::default();
+            assert!(decode(&[0xdd, 0xff, 0xff, 0xff, 0xff], &none).is_err());
+            assert!(decode(&vec![0x91; 1_000_000], &none).is_err());
         });
     }
 }

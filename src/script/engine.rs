@@ -14,7 +14,7 @@ use rhai::{Dynamic, Engine, EvalContext, Module, Shared, Token};
 
 use super::handler;
 use super::throw::Ending;
-use super::{api, command, handles, iterate, local, modules, statements};
+use super::{api, command, far, handles, iterate, local, modules, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
 
 /// How deep script functions may call each other. Measured to fit [`crate::kernel::threads::STACK_SIZE`] with room for
@@ -30,8 +30,8 @@ const PATIENCE: u64 = 50_000;
 /// The seed of Rhai's hashes. Fixed, so that a closure has the same name in every process.
 const HASHING_SEED: [u64; 4] = [0x6f72_6368, 0x5268_6169, 0x7365_6564, 0x6669_7865];
 
-/// A new engine.
-pub fn assemble() -> Engine {
+/// A new engine. In a worker it also knows what stands in for objects of other processes.
+pub fn assemble(in_worker: bool) -> Engine {
     // The first engine of the process sets it for all; that it is set already is no matter.
     let _already_set = rhai::config::hashing::set_hashing_seed(Some(HASHING_SEED));
     let mut engine = Engine::new_raw();
@@ -46,6 +46,9 @@ pub fn assemble() -> Engine {
     statements::register(&mut engine);
     handles::name_types(&mut engine);
     engine.register_global_module(vocabulary());
+    if in_worker {
+        far::register(&mut engine, &vocabulary());
+    }
     engine
 }
 

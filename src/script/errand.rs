@@ -12,10 +12,11 @@ use serde_bytes::ByteBuf;
 
 use super::caught::birth_frame;
 use super::done::Done;
-use super::encode::{Refused, decode, encode, encode_error};
+use super::encode::{self, Inspection, Refused, Way, decode, encode, encode_error};
 use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, run_in};
+use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
@@ -37,8 +38,9 @@ struct Form {
     constants: ByteBuf,
     /// Constants that cannot cross, with what they hold.
     absent: Vec<(String, String)>,
-    /// The function, `this` or nothing, and the arguments.
-    job: ByteBuf,
+    /// The function, and `this` or nothing.
+    call: ByteBuf,
+    args: ByteBuf,
     /// The arguments are lists of arguments, for one call each; the result is the array of the results.
     each: bool,
     /// What it returns is not asked for, and need not cross.
@@ -53,29 +55,38 @@ enum Manner {
     Quietly,
 }
 
-/// The bytes of a job, for another process.
+/// A job on its way to another process.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
-    pack_calls(ctx, job, Manner::Once)
+pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
+    pack_calls(ctx, job, Manner::Once, Inspection::of(Way::Down))
 }
 
-/// The same where nobody asks for what it returns.
+/// The same for a job that several processes do: nothing can move there.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack_quiet(ctx: &NativeCallContext, job: &Job) -> Outcome<Vec<u8>> {
-    pack_calls(ctx, job, Manner::Quietly)
+pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
+    let mut inspection = Inspection::of(Way::Down);
+    inspection.copies_only(true);
+    pack_calls(ctx, job, Manner::Quietly, inspection)
 }
 
-/// The bytes of calls of a function, one for each list of arguments.
+/// Calls of a function, one for each list of arguments.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Vec<u8>> {
+pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each)
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each, Inspection::of(Way::Down))
+}
+
+fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
+    Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
+        .with("path", refused.path)
+        .with("type", refused.what)
+        .thrown()
 }
 
 /// Finds what cannot be sent in calls that are packed later.
@@ -83,64 +94,65 @@ pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dy
 /// # Errors
 /// `SendError`, as of [`pack_each`].
 pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dynamic>]) -> Outcome<()> {
-    let args = calls.iter().cloned().map(Dynamic::from).collect();
-    pack(ctx, &Job { function: function.clone(), this: None, args }).map(drop)
+    let pointer = Dynamic::from(function.pointer().clone());
+    // Each may go with a message of its own.
+    let of_one = |value: &Dynamic, path: &str| Inspection::of(Way::Down).check(value, path);
+    let mut calls = calls.iter().enumerate();
+    of_one(&pointer, "f")
+        .and_then(|()| calls.try_for_each(|(i, call)| of_one(&call.clone().into(), &format!("args[{i}]"))))
+        .map_err(|refused| send_error(ctx, refused))
 }
 
-fn pack_calls(ctx: &NativeCallContext, job: &Job, manner: Manner) -> Outcome<Vec<u8>> {
+fn pack_calls(ctx: &NativeCallContext, job: &Job, manner: Manner, mut inspection: Inspection) -> Outcome<Packed> {
     let global = job.function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
-    let mut content = Array::new();
-    let refused = |refused: Refused| {
-        Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name()))
-            .with("path", refused.path)
-            .with("type", refused.what)
-            .thrown()
-    };
-    let parts = [
-        ("f", Dynamic::from(job.function.pointer().clone())),
-        ("the object", job.this.clone().unwrap_or_default()),
-        ("args", Dynamic::from(job.args.clone())),
-    ];
-    for (path, part) in parts {
-        // Looked at one by one, for the sake of the path.
-        encode(&part, path).map_err(refused)?;
-        content.push(part);
+    let refused = |refused: Refused| send_error(ctx, refused);
+    let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
+    // Looked at one by one, for the sake of the path.
+    inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
+    for (i, arg) in job.args.iter().enumerate() {
+        inspection.check(arg, &format!("args[{i}]")).map_err(refused)?;
     }
-    let (constants, absent) = constants_of(&job.function);
+    let mut luggage = Luggage::default();
+    let failed = |what| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
+    let (constants, absent) = constants_of(&job.function, &mut inspection);
     let form = Form {
         source: job.function.source().map(str::to_string),
         line: job.function.position().line().unwrap_or(0),
         column: job.function.position().position().unwrap_or(0),
         libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
-        constants: ByteBuf::from(constants),
+        constants: ByteBuf::from(encode::write(&constants, &mut luggage).map_err(failed)?),
         absent,
-        job: ByteBuf::from(encode(&content.into(), "the call").map_err(refused)?),
+        call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
+        args: ByteBuf::from(encode::write_array(&job.args, &mut luggage).map_err(failed)?),
         each: manner == Manner::Each,
         quiet: manner == Manner::Quietly,
     };
-    rmp_serde::to_vec(&form).map_err(|error| Problem::new(ctx, "SendError", error.to_string()).thrown())
+    let bytes = rmp_serde::to_vec(&form).map_err(|error| failed(error.to_string()))?;
+    Ok(Packed { bytes, luggage })
 }
 
 /// The constants that can cross, and the others with what they hold.
-fn constants_of(function: &Callable) -> (Vec<u8>, Vec<(String, String)>) {
+fn constants_of(function: &Callable, inspection: &mut Inspection) -> (Dynamic, Vec<(String, String)>) {
     let (mut crossing, mut absent) = (Map::new(), Vec::new());
+    // They stay here too.
+    inspection.copies_only(true);
     if let Some(constants) = &function.global().constants
         && let Ok(constants) = constants.read()
     {
         for (name, value) in constants.iter() {
-            match encode(value, "") {
-                Ok(_) => _ = crossing.insert(name.as_str().into(), value.clone()),
+            match inspection.check(value, "") {
+                Ok(()) => _ = crossing.insert(name.as_str().into(), value.clone()),
                 Err(refused) => absent.push((name.to_string(), refused.what)),
             }
         }
     }
-    (encode_error(crossing), absent)
+    (crossing.into(), absent)
 }
 
-fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, Manner), String> {
-    let form: Form = rmp_serde::from_slice(bytes).map_err(|error| error.to_string())?;
+fn unpack(host: &Host, packed: &Packed) -> Result<(Job, Manner), String> {
+    let form: Form = rmp_serde::from_slice(&packed.bytes).map_err(|error| error.to_string())?;
     let engine = host.engine();
     let mut global = engine.new_global_runtime_state();
     for library in &form.libraries {
@@ -154,14 +166,14 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, Manner), String> {
     for (name, what) in form.absent {
         host.is_absent(name, what);
     }
-    let constants = decode(&form.constants)?.try_cast::<Map>().unwrap_or_default();
+    let constants = decode(&form.constants, &packed.luggage)?.try_cast::<Map>().unwrap_or_default();
     if !constants.is_empty() {
         let named = constants.into_iter().map(|(name, value)| (ImmutableString::from(name.as_str()), value));
         global.constants = Some(Arc::new(RwLock::new(named.collect())));
     }
     global.source = form.source.map(Into::into);
-    let content = decode(&form.job)?.try_cast::<Array>().unwrap_or_default();
-    let [function, this, args] = <[Dynamic; 3]>::try_from(content).map_err(|_| "it is no call".to_string())?;
+    let call = decode(&form.call, &packed.luggage)?.try_cast::<Array>().unwrap_or_default();
+    let [function, this] = <[Dynamic; 2]>::try_from(call).map_err(|_| "it is no call".to_string())?;
     let function = function.try_cast::<FnPtr>().ok_or("it has no function")?;
     let line = u16::try_from(form.line).unwrap_or(0);
     let position =
@@ -169,7 +181,7 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, Manner), String> {
     let job = Job {
         function: Callable::arrived(function, global, position),
         this: (!this.is_unit()).then_some(this),
-        args: args.try_cast::<Array>().unwrap_or_default(),
+        args: decode(&form.args, &packed.luggage)?.try_cast::<Array>().unwrap_or_default(),
     };
     let manner = match (form.each, form.quiet) {
         (true, _) => Manner::Each,
@@ -179,10 +191,24 @@ fn unpack(host: &Host, bytes: &[u8]) -> Result<(Job, Manner), String> {
     Ok((job, manner))
 }
 
+/// What became of an errand, with what belongs to it.
+pub struct Answer {
+    /// What became of it.
+    pub reply: Reply,
+    /// What belongs to it.
+    pub luggage: Luggage,
+}
+
+impl Answer {
+    fn of(packed: Packed, as_reply: fn(ByteBuf) -> Reply) -> Answer {
+        Answer { reply: as_reply(ByteBuf::from(packed.bytes)), luggage: packed.luggage }
+    }
+}
+
 /// What came of an errand in the process.
 pub enum Performed {
     /// Something to be sent back.
-    Reply(Reply),
+    Reply(Answer),
     /// It called `exit`.
     Exit(i32),
     /// The process was told to end.
@@ -190,24 +216,29 @@ pub enum Performed {
 }
 
 impl exec::Outcome for Performed {
+    type Errand = ();
+
     fn from_panic(message: String) -> Performed {
         let failure = Failure::internal(&message);
-        Performed::Reply(Reply::Failed(ByteBuf::from(encode_error(failure.ask()))))
+        Performed::Reply(Answer::of(encode_error(failure.ask()), Reply::Failed))
     }
 
     fn is_failure(&self) -> bool {
-        matches!(self, Performed::Reply(Reply::Failed(_)))
+        matches!(self, Performed::Reply(Answer { reply: Reply::Failed(_), .. }))
     }
 }
 
 /// Does an errand in the current task, which is the process's own.
-pub fn perform(host: &Arc<Host>, bytes: &[u8]) -> Performed {
-    exec::run_caught(|| perform_unguarded(host, bytes))
+pub fn perform(host: &Arc<Host>, packed: Packed) -> Performed {
+    exec::run_caught(|| perform_unguarded(host, packed))
 }
 
-fn perform_unguarded(host: &Arc<Host>, bytes: &[u8]) -> Performed {
+fn perform_unguarded(host: &Arc<Host>, packed: Packed) -> Performed {
     run_in(host, || {
-        let (job, manner) = match unpack(host, bytes) {
+        let unpacked = unpack(host, &packed);
+        // What is big in it is not kept while the function runs.
+        drop(packed);
+        let (job, manner) = match unpacked {
             Ok(job) => job,
             Err(why) => {
                 return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
@@ -220,8 +251,8 @@ fn perform_unguarded(host: &Arc<Host>, bytes: &[u8]) -> Performed {
             Manner::Quietly => job.call().map(|_| Dynamic::UNIT),
         };
         match result {
-            Ok(value) => match encode(&value, "the result") {
-                Ok(bytes) => Performed::Reply(Reply::Value(ByteBuf::from(bytes))),
+            Ok(value) => match encode(&value, "the result", host.way_back()) {
+                Ok(packed) => Performed::Reply(Answer::of(packed, Reply::Value)),
                 Err(refused) => Performed::Reply(not_sent(refused.to_string())),
             },
             Err(error) => failed(error, source.as_deref()),
@@ -243,46 +274,46 @@ fn failed(error: Thrown, source: Option<&str>) -> Performed {
         Some(Ending::Interrupted(signal)) => return Performed::Exit(128 + i32::try_from(signal).unwrap_or(0)),
         Some(Ending::Over | Ending::Cancelled) | None => {}
     }
-    let bytes = |failure: &Failure| ByteBuf::from(encode_error(failure.ask()));
+    let answer = |failure: &Failure, as_reply| Performed::Reply(Answer::of(encode_error(failure.ask()), as_reply));
     match tasks::failed(error, source) {
-        Done::Failed(failure) => Performed::Reply(Reply::Failed(bytes(&failure))),
-        Done::Cancelled(failure) => Performed::Reply(Reply::Cancelled(bytes(&failure))),
+        Done::Failed(failure) => answer(&failure, Reply::Failed),
+        Done::Cancelled(failure) => answer(&failure, Reply::Cancelled),
         Done::Value(_) | Done::Over => Performed::Over,
     }
 }
 
-fn not_sent(message: String) -> Reply {
+fn not_sent(message: String) -> Answer {
     let error = super::iterate::Place::of_loop("return").call(|ctx| Problem::new(ctx, "SendError", message).thrown());
     let failure = Failure::of(error, None);
-    Reply::Failed(ByteBuf::from(encode_error(failure.ask())))
+    Answer::of(encode_error(failure.ask()), Reply::Failed)
 }
 
-/// The kind of the error in a reply.
-pub fn error_in(reply: &Reply) -> Option<Map> {
-    match reply {
+/// The error in an answer.
+pub fn error_in(answer: &Answer) -> Option<Map> {
+    match &answer.reply {
         Reply::Value(_) => None,
-        Reply::Failed(bytes) | Reply::Cancelled(bytes) => decode(bytes).ok()?.try_cast::<Map>(),
+        Reply::Failed(bytes) | Reply::Cancelled(bytes) => decode(bytes, &answer.luggage).ok()?.try_cast::<Map>(),
     }
 }
 
-/// What the current task, which asked for an errand, makes of the reply. What was returned will be held by the outside, as
+/// What the current task, which asked for an errand, makes of the answer. What was returned will be held by the outside, as
 /// long as nobody has asked for it.
-pub fn received(host: &Arc<Host>, reply: &Reply) -> Done {
-    run_in(host, || match reply {
-        Reply::Value(bytes) => match decode(bytes) {
+pub fn received(host: &Arc<Host>, answer: &Answer) -> Done {
+    run_in(host, || match &answer.reply {
+        Reply::Value(bytes) => match decode(bytes, &answer.luggage) {
             Ok(mut value) => {
                 super::parcel::make_content_over(&mut value, &Holder::Outside);
                 Done::Value(Parcel::plain(value))
             }
             Err(why) => Done::Failed(Failure::internal(&format!("a process returned what nobody can read: {why}"))),
         },
-        Reply::Failed(_) => Done::Failed(Failure::arrived(error_here(host, reply), false)),
-        Reply::Cancelled(_) => Done::Cancelled(Failure::arrived(error_here(host, reply), true)),
+        Reply::Failed(_) => Done::Failed(Failure::arrived(error_here(host, answer), false)),
+        Reply::Cancelled(_) => Done::Cancelled(Failure::arrived(error_here(host, answer), true)),
     })
 }
 
-fn error_here(host: &Host, reply: &Reply) -> Map {
-    let mut map = error_in(reply).unwrap_or_default();
+fn error_here(host: &Host, answer: &Answer) -> Map {
+    let mut map = error_in(answer).unwrap_or_default();
     // Under simulated time the task that asked has done it, and has put this there already.
     if !host.kernel().is_sim() {
         let mut stack = map.remove("stack").and_then(|stack| stack.try_cast::<Array>()).unwrap_or_default();

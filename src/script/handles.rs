@@ -5,18 +5,25 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rhai::{Dynamic, Engine, Module};
 
+use super::callbacks;
 use super::done::Done;
+use super::far::Far;
+use super::iterate::Place;
 use super::parcel::Parcel;
 use crate::exec;
 use crate::kernel::{Handle, Holder, ObjectCore, Waitable};
 use crate::sync;
+use crate::worker::link::FarObject;
 
 /// A function that makes the handle in a value over to another holder.
 type MakeOver = fn(&mut Dynamic, &Holder);
+
+/// A function that gives the core of the object behind the handle in a value.
+type Core = fn(&Dynamic) -> Option<Arc<ObjectCore>>;
 
 /// How reports and `print` show a handle: `Queue(#3 "jobs", 2 items)`.
 pub fn show(object: &dyn Waitable) -> String {
@@ -56,6 +63,37 @@ macro_rules! handles {
             module.set_native_fn("to_debug", |h: &mut $name| Ok(show(&***h)));
             module.set_native_fn("==", |a: $name, b: $name| Ok(a.0.same(&b.0)));
             module.set_native_fn("!=", |a: $name, b: $name| Ok(!a.0.same(&b.0)));)*
+        }
+
+        /// Registers what stands in for each of them in another process: it is called the same.
+        pub fn register_far(module: &mut Module) {
+            $(module.set_custom_type::<Far<$name>>($shown);
+            if callbacks::can_iterate($shown) {
+                module.set_iter_result(TypeId::of::<Far<$name>>(), |value| {
+                    callbacks::iterate(&value, Place::of_loop("get")).unwrap_or_else(|| Box::new(std::iter::empty()))
+                });
+            })*
+        }
+
+        /// What each type is called, and what stands in for it.
+        fn kinds() -> &'static HashMap<TypeId, &'static Kind> {
+            const KINDS: &[(fn() -> TypeId, Kind)] = &[$((TypeId::of::<$name>, Kind {
+                name: $shown,
+                far: TypeId::of::<Far<$name>>,
+                stand_in: |object| Dynamic::from(Far::<$name>::of(object)),
+                object: |value| value.read_lock::<Far<$name>>().map(|far| far.object().clone()),
+            })),*];
+            static TABLE: OnceLock<HashMap<TypeId, &'static Kind>> = OnceLock::new();
+            TABLE.get_or_init(|| KINDS.iter().map(|(id, kind)| (id(), kind)).collect())
+        }
+
+        fn cores() -> &'static HashMap<TypeId, Core> {
+            static TABLE: OnceLock<HashMap<TypeId, Core>> = OnceLock::new();
+            TABLE.get_or_init(|| HashMap::from([
+                $((TypeId::of::<$name>(), (|value| {
+                    value.read_lock::<$name>().map(|handle| handle.core().clone())
+                }) as Core)),*
+            ]))
         }
 
         fn table() -> &'static HashMap<TypeId, MakeOver> {
@@ -101,6 +139,14 @@ handles! {
     SharedList(super::shared::List) = "SharedList",
     /// A `SharedMap`.
     SharedMap(super::shared::Table) = "SharedMap",
+    /// A `SharedMemory`.
+    SharedMemory(sync::Memory) = "SharedMemory",
+    /// A `SharedArray`.
+    SharedArray(sync::Numbers) = "SharedArray",
+    /// One end of a `Pipe`, or of what `Client` and `Listener` have made.
+    Connection(crate::worker::connection::Connection<super::luggage::Packed>) = "Connection",
+    /// A `Listener`.
+    Listener(crate::worker::listener::Listener<super::luggage::Packed>) = "Listener",
     /// A queue of any order.
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
@@ -123,9 +169,83 @@ pub fn name_types(engine: &mut Engine) {
     engine.register_type_with_name::<Value>("Value");
 }
 
-/// True when the value is a handle.
+/// A type of handles, and what stands in for it in another process.
+pub struct Kind {
+    /// What it is called.
+    pub name: &'static str,
+    far: fn() -> TypeId,
+    stand_in: fn(Arc<FarObject>) -> Dynamic,
+    object: fn(&Dynamic) -> Option<Arc<FarObject>>,
+}
+
+/// The types that have no stand-ins: what they are for is to run something in their process, or they cross in their own way
+/// (see `crossing`).
+const HOME_ONLY: &[&str] = &[
+    "Timer",
+    "ThreadPoolExecutor",
+    "ThreadPool",
+    "TaskGroup",
+    "Connection",
+    "Listener",
+    "SharedMemory",
+    "SharedArray",
+];
+
+impl Kind {
+    /// The kind of a handle of this type.
+    pub fn of_type(id: TypeId) -> Option<&'static Kind> {
+        kinds().get(&id).copied()
+    }
+
+    /// The kind of a handle that may cross to another process.
+    pub fn crossing(value: &Dynamic) -> Option<&'static Kind> {
+        let kind = Self::of_type(value.type_id()).or_else(|| far_kinds().get(&value.type_id()).copied())?;
+        (!HOME_ONLY.contains(&kind.name)).then_some(kind)
+    }
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<&'static Kind> {
+        kinds().values().find(|kind| kind.name == name).copied()
+    }
+
+    /// A value that stands for `object`.
+    pub fn stand_in(&self, object: Arc<FarObject>) -> Dynamic {
+        (self.stand_in)(object)
+    }
+
+    /// The type of what stands in for it.
+    pub fn far_type(&self) -> TypeId {
+        (self.far)()
+    }
+}
+
+fn far_kinds() -> &'static HashMap<TypeId, &'static Kind> {
+    static TABLE: OnceLock<HashMap<TypeId, &'static Kind>> = OnceLock::new();
+    TABLE.get_or_init(|| kinds().values().map(|kind| (kind.far_type(), *kind)).collect())
+}
+
+/// The object of another process that the value stands for.
+pub fn far_object(value: &Dynamic) -> Option<Arc<FarObject>> {
+    far_kinds().get(&value.type_id()).and_then(|kind| (kind.object)(value))
+}
+
+/// Number and name of the object behind a handle, for reports.
+pub fn identity(value: &Dynamic) -> (u64, Option<String>) {
+    let core = match far_object(value) {
+        Some(object) => Some(object.core().clone()),
+        None => cores().get(&value.type_id()).and_then(|core| core(value)),
+    };
+    core.map_or((0, None), |core| (core.id().0, core.name().map(|name| name.to_string())))
+}
+
+/// In simulated time, the process that the object behind a handle was made in.
+pub fn home(value: &Dynamic) -> Option<u64> {
+    cores().get(&value.type_id()).and_then(|core| core(value)).map(|core| core.home())
+}
+
+/// True when the value is a handle, of this process or another.
 pub fn is_handle(value: &Dynamic) -> bool {
-    table().contains_key(&value.type_id())
+    table().contains_key(&value.type_id()) || far_kinds().contains_key(&value.type_id())
 }
 
 /// Makes the handle in `value` over to `holder`; false when it is none.

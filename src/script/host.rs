@@ -9,12 +9,17 @@ use std::sync::{Arc, OnceLock, Weak};
 use parking_lot::Mutex;
 use rhai::{AST, Engine, Module, NativeCallContext, ScriptFuncDef, Shared};
 
+use super::broker::Broker;
+use super::encode::Way;
 use super::failure::Failure;
+use super::identity::Identity;
+use super::process::Process;
 use super::progress::Bar;
 use super::source::Source;
 use crate::command::stream::Which;
 use crate::kernel::{Kernel, Site, Task, with_current};
 use crate::signals::Rules;
+use crate::worker::link::Link;
 
 /// Where a program's words go. Each call is one whole line, or more.
 pub trait Output: Send + Sync {
@@ -64,12 +69,20 @@ pub struct Host {
     libraries: Mutex<BTreeMap<String, Shared<Module>>>,
     /// In a worker: the sources that the main process has sent, which count instead of what lies on the disk.
     given: Mutex<BTreeSet<String>>,
+    /// Who this process is, where it is not the first.
+    identity: OnceLock<Identity>,
+    /// The processes that were started here.
+    children: Mutex<Vec<Weak<Process>>>,
     /// Constants that did not cross to a process, with what they hold.
     absent: Mutex<BTreeMap<String, String>>,
     /// Failures that nobody has asked about yet.
     unasked: Mutex<Vec<Weak<Failure>>>,
     /// The worst that became of a failure nobody asked about.
     status: AtomicI32,
+    /// Serves the processes that have handles of this one.
+    broker: Mutex<Option<Arc<Broker>>>,
+    /// In a worker: the way to the process that its handles come from.
+    link: OnceLock<Arc<Link>>,
 }
 
 impl Host {
@@ -85,6 +98,15 @@ impl Host {
 
     /// A host for scripts in `kernel`.
     pub fn new(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
+        Self::with_engine(kernel, output, args, super::engine::assemble(false))
+    }
+
+    /// A host in a worker.
+    pub fn of_worker(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
+        Self::with_engine(kernel, output, args, super::engine::assemble(true))
+    }
+
+    fn with_engine(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>, engine: Engine) -> Arc<Host> {
         let host = Arc::new(Host {
             signals: Rules::new(&kernel),
             kernel,
@@ -96,12 +118,47 @@ impl Host {
             closures: Mutex::default(),
             libraries: Mutex::default(),
             given: Mutex::default(),
+            identity: OnceLock::new(),
+            children: Mutex::default(),
             absent: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
+            broker: Mutex::default(),
+            link: OnceLock::new(),
         });
-        host.engine.get_or_init(super::engine::assemble);
+        host.engine.get_or_init(|| engine);
         host
+    }
+
+    /// Who serves the processes that have handles of this one.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn broker(self: &Arc<Self>) -> io::Result<Arc<Broker>> {
+        let mut broker = self.broker.lock();
+        match &*broker {
+            Some(broker) => Ok(broker.clone()),
+            None => Ok(broker.insert(Broker::start(self)?).clone()),
+        }
+    }
+
+    /// In a worker that was given a handle: the way to the process that it came from.
+    pub fn link(&self) -> Option<&Arc<Link>> {
+        self.link.get()
+    }
+
+    /// Says which way handles come.
+    pub fn set_link(&self, link: Arc<Link>) {
+        // The first word counts.
+        let _already_set = self.link.set(link);
+    }
+
+    /// The way from a process to the one that started it.
+    pub fn way_back(&self) -> Way<'_> {
+        match self.kernel.is_sim() {
+            true => Way::UpFrom(with_current(|task| task.process())),
+            false => Way::Up(self.link()),
+        }
     }
 
     /// The program.
@@ -122,6 +179,28 @@ impl Host {
     /// The script's arguments.
     pub fn args(&self) -> &[String] {
         &self.args
+    }
+
+    /// Says who this process is, if it is not the first.
+    pub fn is(&self, identity: Identity) {
+        self.identity.get_or_init(|| identity);
+    }
+
+    /// Who this process is.
+    pub fn identity(&self) -> &Identity {
+        self.identity.get().unwrap_or(Identity::first())
+    }
+
+    /// A process was started here.
+    pub fn add_child(&self, process: &Arc<Process>) {
+        let mut children = self.children.lock();
+        children.retain(|child| child.strong_count() > 0);
+        children.push(Arc::downgrade(process));
+    }
+
+    /// The processes that were started here and that somebody still holds.
+    pub fn children(&self) -> Vec<Arc<Process>> {
+        self.children.lock().iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Prints for the script.

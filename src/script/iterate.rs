@@ -124,7 +124,10 @@ pub fn over(ctx: &NativeCallContext, value: Dynamic) -> Option<Box<dyn Iterator<
     if let Some(table) = value.clone().try_cast::<super::handles::SharedMap>() {
         return Some(Box::new(table.key_snapshot().into_iter().map(Ok)));
     }
-    stepped(ctx, value)
+    match super::callbacks::iterate(&value, Place::of(ctx, "get")) {
+        Some(items) => Some(items),
+        None => stepped(ctx, value),
+    }
 }
 
 /// Rhai's own stepped ranges and whatever else its loops know: let it run the loop.

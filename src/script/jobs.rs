@@ -13,6 +13,7 @@ use super::errand;
 use super::function::{Callable, pack_arguments};
 use super::host::{host, mark, run_in};
 use super::iterate::{Place, Stream};
+use super::luggage::Packed;
 use super::parcel::Parcel;
 use super::progress::Progress;
 use super::tasks::{Job, conclude, forget_task};
@@ -80,7 +81,7 @@ pub fn submit_packed(
     let job = Job { function, this: None, args };
     let body = match pool.on {
         On::Processes => {
-            Body::Elsewhere(Errand { name: job.function.name().to_string(), bytes: errand::pack(ctx, &job)? })
+            Body::Elsewhere(Errand { name: job.function.name().to_string(), content: errand::pack(ctx, &job)? })
         }
         On::Threads => Body::Here(Box::new(move || job.run(&host, &core))),
     };
@@ -102,7 +103,7 @@ pub(super) fn submit_chunk(
         call(ctx, || if late { pool.submit_late(future.clone(), body) } else { pool.submit_for(future.clone(), body) })
     };
     if pool.on.is_processes() {
-        let errand = Errand { name: function.name().to_string(), bytes: errand::pack_each(ctx, function, chunk)? };
+        let errand = Errand { name: function.name().to_string(), content: errand::pack_each(ctx, function, chunk)? };
         hand(Body::Elsewhere(errand))?;
         return Ok(future);
     }
@@ -353,7 +354,7 @@ pub fn make_pool(
         let plan = Plan { kind, size, name, initializer, agents: None, jobs_per_worker, broken };
         return Ok(Arc::new(JobPool { threads: Pool::new(plan), on }));
     }
-    let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?.map(Into::into);
+    let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?;
     let team = Team { host: host(), initializer, retries };
     let agents: Agents<Done> = Arc::new(move || team.agent());
     let plan = Plan { kind, size, name, initializer: None, agents: Some(agents), jobs_per_worker, broken };
@@ -375,11 +376,11 @@ impl On {
     }
 }
 
-fn initializer_errand(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>) -> Outcome<Vec<u8>> {
+fn initializer_errand(ctx: &NativeCallContext, f: Dynamic, args: Option<Dynamic>) -> Outcome<Packed> {
     let function = Callable::for_other(ctx, "option initializer", f, &Holder::Outside)?;
     let args = args.map_or(Ok(Array::new()), |a| list(ctx, "option initargs", a))?;
     let args = pack_arguments(ctx, args, &Holder::Outside)?;
-    errand::pack_quiet(ctx, &Job { function, this: None, args })
+    errand::pack_for_all(ctx, &Job { function, this: None, args })
 }
 
 type Initializer = Arc<dyn Fn() -> Done + Send + Sync>;

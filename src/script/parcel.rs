@@ -5,9 +5,10 @@
 
 use rhai::{Array, Dynamic, FnPtr, Map, NativeCallContext};
 
+use super::encode::{Inspection, Way};
 use super::handles::make_over;
-use super::throw::{Outcome, throw};
-use crate::kernel::Holder;
+use super::throw::{Outcome, Problem, throw};
+use crate::kernel::{Holder, with_current};
 
 /// How deep values may nest. A closure that holds itself nests without end.
 const DEEPEST: usize = 200;
@@ -64,6 +65,7 @@ pub fn detach(ctx: &NativeCallContext, mut value: Dynamic, holder: &Holder) -> O
     if !value.is_shared() && is_plain(&value) {
         return Ok(value);
     }
+    stays_in_its_process(ctx, &value, holder)?;
     match own(&mut value, holder, 0) {
         Ok(()) => Ok(value),
         Err(TooDeep) => throw(
@@ -72,6 +74,20 @@ pub fn detach(ctx: &NativeCallContext, mut value: Dynamic, holder: &Holder) -> O
             format!("this {} nests more than {DEEPEST} levels deep, or holds itself", value.type_name()),
         ),
     }
+}
+
+/// A simulated process cannot put what it has made into an object that it was given, as a real one cannot.
+fn stays_in_its_process(ctx: &NativeCallContext, value: &Dynamic, holder: &Holder) -> Outcome<()> {
+    let Holder::Object(core) = holder else {
+        return Ok(());
+    };
+    let process = if core.kernel().is_sim() { with_current(|task| task.process()) } else { 0 };
+    if process == core.home() {
+        return Ok(());
+    }
+    Inspection::of(Way::UpFrom(process))
+        .check(value, "args[0]")
+        .map_err(|refused| Problem::new(ctx, "SendError", format!("{}(): {refused}", ctx.fn_name())).thrown())
 }
 
 /// Makes a parcel's content over to `holder`, in place.

@@ -8,14 +8,18 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
+use super::broker::Broker;
 use super::done::Done;
-use super::errand::{self, Performed};
+use super::errand::{self, Answer, Performed};
 use super::host::Host;
+use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
-use crate::worker::wire::{Reply, ToWorker};
+use crate::sync::Fault;
+use crate::worker::switchboard::Line;
+use crate::worker::wire::{Descriptors, Reply, ToWorker};
 use crate::worker::workman::{Heard, Worker};
 
 /// The simulated number of the first process. No real process has so high a number, so a signal that is sent to one by
@@ -50,12 +54,13 @@ struct Fate {
     by_request: AtomicBool,
     /// In simulated time: the signal that ended it before it began.
     early: AtomicU32,
+    closed: AtomicBool,
 }
 
 /// See the module.
 pub struct Process {
     thread: Arc<exec::Thread<Done>>,
-    errand: Mutex<Option<Vec<u8>>>,
+    errand: Mutex<Option<Packed>>,
     fate: Arc<Fate>,
     host: Arc<Host>,
 }
@@ -68,7 +73,7 @@ impl Process {
     }
 
     /// Says what it will do.
-    pub fn give(&self, errand: Vec<u8>) {
+    pub fn give(&self, errand: Packed) {
         *self.errand.lock() = Some(errand);
     }
 
@@ -81,22 +86,56 @@ impl Process {
     ///
     /// # Errors
     /// [`ExecFault::AlreadyStarted`], [`ExecFault::NoProcess`], [`ExecFault::NoThread`].
-    pub fn start(&self) -> Result<(), ExecFault> {
+    pub fn start(self: &Arc<Self>) -> Result<(), ExecFault> {
         let errand = self.errand.lock().take();
         let (Some(errand), false) = (errand, self.thread.is_started()) else {
             return self.thread.start();
         };
         let (host, fate, name) = (self.host.clone(), self.fate.clone(), self.thread.task().name());
+        // While it runs it can be found, even if nobody has kept it.
+        let kept = self.clone();
         if self.host.kernel().is_sim() {
-            self.thread.give(move || simulate(&host, &fate, &name, &errand));
+            self.thread.give(move || {
+                let _kept = kept;
+                simulate(&host, &fate, &name, errand)
+            });
         } else {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
-            worker.tell(&ToWorker::Run(ERRAND, errand.into()));
+            hand_over(&self.host, &worker, ERRAND, errand).map_err(ExecFault::NoProcess)?;
             worker.tell(&ToWorker::NoMore);
             self.fate.worker.get_or_init(|| worker.clone());
-            self.thread.give(move || attend(&host, &fate, &name, &worker));
+            self.thread.give(move || {
+                let _kept = kept;
+                attend(&host, &fate, &name, &worker)
+            });
         }
+        self.host.add_child(self);
         self.thread.start()
+    }
+
+    /// Nobody will ask about it any more.
+    ///
+    /// # Errors
+    /// [`ExecFault::StillRuns`].
+    pub fn close(&self) -> Result<(), ExecFault> {
+        if self.thread.is_alive() {
+            return Err(ExecFault::StillRuns(self.label()));
+        }
+        drop(self.errand.lock().take());
+        self.fate.closed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether somebody may still ask about it.
+    ///
+    /// # Errors
+    /// [`Fault::Closed`].
+    pub fn check_open(&self) -> Result<(), Fault> {
+        if self.fate.closed.load(Ordering::Acquire) { Err(Fault::Closed(self.label())) } else { Ok(()) }
+    }
+
+    fn label(&self) -> String {
+        format!("process {:?}", self.thread.task().name())
     }
 
     /// Its number, once it was started.
@@ -135,7 +174,7 @@ impl Process {
     fn end(&self, signal: u32, end: impl FnOnce(&Worker)) -> Result<(), ExecFault> {
         door::point();
         if !self.thread.is_started() {
-            return Err(ExecFault::NotStarted(format!("process {:?}", self.thread.task().name())));
+            return Err(ExecFault::NotStarted(self.label()));
         }
         if self.fate.code.get().is_some() {
             return Ok(());
@@ -174,14 +213,58 @@ impl Waitable for Process {
 /// # Errors
 /// Those of the system.
 pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
-    let worker = Worker::start(host.kernel(), &task.name(), task.born(), host.args())?;
+    let begin = ToWorker::Begin {
+        name: task.name().to_string(),
+        args: host.args().to_vec(),
+        daemon: task.is_daemon(),
+        parent: host.identity().name.clone(),
+    };
+    let worker = Worker::start(host.kernel(), task.born(), &begin)?;
     worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
     Ok(worker)
 }
 
+/// Sends an errand to a worker. The first that has handles with it opens the way back for them.
+///
+/// # Errors
+/// Those of the system.
+pub fn hand_over(host: &Arc<Host>, worker: &Worker, number: u64, errand: Packed) -> std::io::Result<()> {
+    let Packed { bytes, luggage } = errand;
+    let exported = if luggage.handles().is_empty() {
+        Vec::new()
+    } else {
+        let broker = host.broker()?;
+        let line = worker.line_by(broker.switchboard(), broker.slab())?;
+        broker.export(&line, &luggage)
+    };
+    worker.tell_with(&ToWorker::Run(number, bytes.into(), exported), luggage.into_descriptors());
+    Ok(())
+}
+
+/// What belongs to the reply to an errand: descriptors, and the handles that the worker sent back.
+pub fn luggage_of(host: &Arc<Host>, worker: &Worker, errand: u64, descriptors: Descriptors) -> Luggage {
+    let handles = line_of(host, worker).map_or_else(Vec::new, |(broker, line)| broker.lent(&line, errand));
+    Luggage::with_handles(descriptors, handles)
+}
+
+/// A worker has ended: waits until all its calls are done, and what it held is given back. Nobody is to find a lock in its
+/// hands, or miss what it has put into a queue.
+pub fn await_calls(host: &Arc<Host>, worker: &Worker) {
+    if let Some((broker, line)) = line_of(host, worker) {
+        // The end of the program ends this too.
+        let _over = door::block_through(&mut line.over().waiting(), None);
+        broker.forget(&line);
+    }
+}
+
+fn line_of(host: &Arc<Host>, worker: &Worker) -> Option<(Arc<Broker>, Arc<Line>)> {
+    // Where there is a line there is a broker.
+    worker.line().cloned().and_then(|line| Some((host.broker().ok()?, line)))
+}
+
 /// The talk of the current task with a worker about one errand: what the task is told to do meanwhile is passed on.
 pub struct Talk<'a> {
-    host: &'a Host,
+    host: &'a Arc<Host>,
     worker: &'a Arc<Worker>,
     errand: u64,
     interrupted: bool,
@@ -199,20 +282,24 @@ pub struct Ended {
 
 impl<'a> Talk<'a> {
     /// About the errand of this number.
-    pub fn new(host: &'a Host, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
+    pub fn new(host: &'a Arc<Host>, worker: &'a Arc<Worker>, errand: u64) -> Talk<'a> {
         Talk { host, worker, errand, interrupted: false }
     }
 
-    /// Waits for the reply; `None` when the program is over, of which the worker hears by the end of its socket.
+    /// Waits for the answer; `None` when the program is over, of which the worker hears by the end of its socket.
     ///
     /// # Errors
-    /// How the worker ended, when there will be no reply.
-    pub fn until_reply(&mut self) -> Result<Option<Reply>, Ended> {
+    /// How the worker ended, when there will be none.
+    pub fn until_reply(&mut self) -> Result<Option<Answer>, Ended> {
         loop {
             match self.worker.hear(None) {
-                Ok(Heard::Reply(_, reply)) => return Ok(Some(reply)),
+                Ok(Heard::Reply(number, reply, descriptors)) => {
+                    let luggage = luggage_of(self.host, self.worker, number, descriptors);
+                    return Ok(Some(Answer { reply, luggage }));
+                }
                 Ok(Heard::Began(_) | Heard::Back(_)) => {}
                 Ok(Heard::Ended { end, left, begun }) => {
+                    await_calls(self.host, self.worker);
                     return Err(Ended { end, left, has_begun: begun == self.errand });
                 }
                 Err(Stop::Cancelled) => match self.host.signals().asked_with() {
@@ -237,21 +324,21 @@ impl<'a> Talk<'a> {
 /// What the task of a process does: hears its worker until it has ended.
 fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Done {
     let mut talk = Talk::new(host, worker, ERRAND);
-    let mut reply = None;
+    let mut answer = None;
     let Ended { end, left, .. } = loop {
         match talk.until_reply() {
-            Ok(Some(said)) => reply = Some(said),
+            Ok(Some(said)) => answer = Some(said),
             Ok(None) => return Done::Over,
             Err(ended) => break ended,
         }
     };
     let code = end.code();
     let asked = fate.by_request.load(Ordering::Acquire) || talk.was_interrupted();
-    let done = match (end, reply) {
+    let done = match (end, answer) {
         // Its end was the program's, and nobody hears of it.
         _ if host.kernel().is_over() => Done::Over,
         (End::Signal(_), _) if asked => nothing(),
-        (End::Code(_), Some(reply)) => errand::received(host, &reply),
+        (End::Code(_), Some(answer)) => errand::received(host, &answer),
         (End::Code(_), None) if left => nothing(),
         (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code, 1),
     };
@@ -260,9 +347,9 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
 }
 
 /// What the task of a process does under simulated time.
-fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
+fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, errand: Packed) -> Done {
     let performed = match fate.early.load(Ordering::Acquire) {
-        0 => current().as_process(|| errand::perform(host, bytes)),
+        0 => current().as_process(|| errand::perform(host, errand)),
         signal => Err(signal.cast_signed().saturating_neg()),
     };
     let (code, done) = match performed {
@@ -272,7 +359,7 @@ fn simulate(host: &Arc<Host>, fate: &Fate, name: &str, bytes: &[u8]) -> Done {
             let asked = fate.by_request.load(Ordering::Acquire);
             (code, if asked { nothing() } else { errand::died(host, &format!("process {name:?}"), name, code, 1) })
         }
-        Ok(Performed::Reply(reply)) => (code_of(&reply), errand::received(host, &reply)),
+        Ok(Performed::Reply(answer)) => (code_of(&answer.reply), errand::received(host, &answer)),
         Ok(Performed::Exit(status)) => (status, nothing()),
         Ok(Performed::Over) => (0, Done::Over),
     };

@@ -163,5 +163,5 @@ pub fn nearest(word: &str) -> Option<String> {
 /// Those of the system.
 pub fn write_definitions(folder: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    super::engine::assemble().definitions().write_to_dir(folder)
+    super::engine::assemble(false).definitions().write_to_dir(folder)
 }

@@ -4,22 +4,25 @@ use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_bytes::ByteBuf;
 
-use super::errand::{self, Performed};
+use super::errand::{self, Answer, Performed};
+use super::far;
 use super::handler::Raised;
 use super::host::{Host, run_in};
+use super::luggage::{Luggage, Packed};
 use super::report;
 use super::run::{Script, outlast_threads, parse};
 use super::throw::Thrown;
 use crate::kernel::{Kernel, Role, Stop, Task, block, current};
 use crate::signals::Signal;
+use crate::sync::lock_state::Slab;
 use crate::sync::select::Idle;
 use crate::sync::{Order, Queue};
 use crate::worker::desk::Desk;
-use crate::worker::wire::{FromWorker, Reply, ToWorker};
+use crate::worker::link::Link;
+use crate::worker::wire::{FromWorker, Letter, Reply, ToWorker};
 
-type Errands = Queue<(u64, ByteBuf)>;
+type Errands = Queue<(u64, Packed)>;
 
 /// Which errand is being done, and which are to stop as soon as they begin.
 #[derive(Default)]
@@ -68,7 +71,7 @@ impl Office {
         kernel.start(&reader, move || {
             loop {
                 match block(&mut office.desk.reading(), None) {
-                    Ok(Some(message)) => office.hear(message, &main),
+                    Ok(Some(letter)) => office.hear(letter, &main),
                     // The main process is gone, and nobody wants what this one does.
                     Ok(None) => return office.host.kernel().request_exit_now(1),
                     Err(Stop::Ended) => return,
@@ -78,12 +81,29 @@ impl Office {
         })
     }
 
-    fn hear(&self, message: ToWorker, main: &Arc<Task>) {
-        match message {
+    fn hear(&self, letter: Letter<ToWorker>, main: &Arc<Task>) {
+        match letter.message {
             ToWorker::Begin { .. } => {}
             ToWorker::Sources(sources) => sources.into_iter().for_each(|(name, text)| self.learn(name, text)),
             // It is closed only after the last.
-            ToWorker::Run(number, errand) => _ = self.errands.try_put((number, errand)),
+            ToWorker::Run(number, bytes, exported) => {
+                let luggage = match self.host.link() {
+                    Some(link) => far::luggage_of(link, &exported, letter.descriptors),
+                    None => Luggage::of(letter.descriptors),
+                };
+                let errand = Packed { bytes: bytes.into_vec(), luggage };
+                let _open = self.errands.try_put((number, errand));
+            }
+            ToWorker::Link => {
+                let mut descriptors = letter.descriptors.into_iter();
+                let (socket, slab) = (descriptors.next(), descriptors.next());
+                let slab = slab.and_then(|file| Slab::attach(file).ok());
+                let link = socket.map(|socket| Link::new(self.host.kernel(), socket, slab));
+                // Without it the handles of the errands that come are not there, and the errands say so.
+                if let Some(Ok(link)) = link {
+                    self.host.set_link(link);
+                }
+            }
             ToWorker::Cancel(number) => {
                 let mut current = self.current.lock();
                 if current.number == Some(number) {
@@ -127,7 +147,7 @@ impl Office {
             }
             match block(&mut Idle(self.errands.getting()), None) {
                 Ok(Ok((number, errand))) => {
-                    if let Some(status) = self.run(me, number, &errand) {
+                    if let Some(status) = self.run(me, number, errand) {
                         return status;
                     }
                 }
@@ -156,7 +176,7 @@ impl Office {
     }
 
     /// Does one errand; `Some` when it is the last thing that happens.
-    fn run(&self, me: &Arc<Task>, number: u64, errand: &[u8]) -> Option<i32> {
+    fn run(&self, me: &Arc<Task>, number: u64, errand: Packed) -> Option<i32> {
         {
             let mut current = self.current.lock();
             if let Some(at) = current.given_back.iter().position(|back| *back == number) {
@@ -171,6 +191,15 @@ impl Office {
         self.desk.say(&FromWorker::Began(number));
         let performed = errand::perform(&self.host, errand);
         current().abandon_held();
+        if let Some(link) = self.host.link() {
+            // Whoever hears of the reply can rely on all that was done before.
+            match &performed {
+                Performed::Reply(answer) if !answer.luggage.handles().is_empty() => {
+                    link.lend(number, far::entries(&answer.luggage));
+                }
+                _ => link.settle(),
+            }
+        }
         {
             let mut current = self.current.lock();
             (current.number, current.done) = (None, number);
@@ -178,9 +207,9 @@ impl Office {
             while me.take_cancel() {}
         }
         match performed {
-            Performed::Reply(reply) => {
-                if let Reply::Failed(_) = &reply {
-                    let status = status_of(&reply);
+            Performed::Reply(answer) => {
+                if let Reply::Failed(_) = &answer.reply {
+                    let status = status_of(&answer);
                     self.host.note_status(status);
                     if self.host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
                         // What the main process is to hear is that a signal ended this one.
@@ -188,8 +217,9 @@ impl Office {
                         return None;
                     }
                 }
+                let Answer { reply, luggage } = answer;
                 // It goes out with what is said next, which is at once.
-                self.desk.note(&FromWorker::Reply(number, reply));
+                self.desk.note(&FromWorker::Reply(number, reply), luggage.into_descriptors());
                 None
             }
             Performed::Exit(status) => Some(status),
@@ -199,8 +229,8 @@ impl Office {
 }
 
 /// 1, but for one that was ended by a signal.
-fn status_of(reply: &Reply) -> i32 {
-    match errand::error_in(reply).map_or(1, |map| report::status_of(&map)) {
+fn status_of(answer: &Answer) -> i32 {
+    match errand::error_in(answer).map_or(1, |map| report::status_of(&map)) {
         signal if signal > 128 => signal,
         _ => 1,
     }

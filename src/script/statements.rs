@@ -7,7 +7,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 
 use super::done::Done;
 use super::handler::settled;
-use super::handles::{Child, Condition, Executor, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{Child, Condition, Connection, Executor, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
 
@@ -79,6 +79,10 @@ enum Held {
     Executor(Arc<super::jobs::JobPool>),
     Group(TaskGroup),
     Child(Child),
+    /// What another process has, and the function that gives it back.
+    Far(Dynamic, &'static str),
+    Connection(Connection),
+    Listener(Listener),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -117,6 +121,12 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Executor(pool.pool.clone())
     } else if let Some(child) = value.clone().try_cast::<Child>() {
         Held::Child(child)
+    } else if super::handles::far_object(&value).is_some() {
+        return acquire_far(ctx, value);
+    } else if let Some(connection) = value.clone().try_cast::<Connection>() {
+        Held::Connection(connection)
+    } else if let Some(listener) = value.clone().try_cast::<Listener>() {
+        Held::Listener(listener)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -125,6 +135,21 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         return super::throw::throw(ctx, "TypeError", format!("with needs a lock, a pool or the like, not {shown}"));
     };
     Ok(held)
+}
+
+/// The same for what lives in another process.
+fn acquire_far(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
+    if super::handles::Kind::crossing(&value).is_some_and(|kind| kind.name == "Child") {
+        return Ok(Held::Far(value, "__end"));
+    }
+    let taken = super::far::tell_lock(ctx, "acquire", &value);
+    if let Err(error) = taken {
+        if kind_of(&error).as_deref() == Some("AbandonedLock") {
+            super::far::tell_lock(ctx, "release", &value)?;
+        }
+        return Err(error);
+    }
+    Ok(Held::Far(value, "release"))
 }
 
 /// An abandoned lock is thrown, and given back.
@@ -147,17 +172,32 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         Held::Side(side) => call(ctx, || side.lock.release(side.side)),
         Held::Condition(condition) => call(ctx, || condition.lock().release()),
         Held::Executor(pool) => leave_pool(ctx, pool, &result),
+        Held::Connection(connection) => {
+            connection.close();
+            Ok(())
+        }
+        Held::Listener(listener) => {
+            listener.close();
+            Ok(())
+        }
         Held::Group(group) => return leave_group(ctx, group, result),
         Held::Child(child) => {
             child.terminate();
             // How it ended is what the block asked for.
             call(ctx, || child.wait_through().map(drop))
         }
+        // When the program is over, so is the task that has it.
+        Held::Far(_, _) if ending_of(&result) => Ok(()),
+        Held::Far(value, name) => super::far::tell_lock(ctx, name, value),
     };
     match result {
         Err(error) if !error.is_pseudo_error() => Err(error),
         result => left.and(result),
     }
+}
+
+fn ending_of(result: &Outcome<Dynamic>) -> bool {
+    result.as_ref().is_err_and(|error| Ending::of(error) == Some(Ending::Over))
 }
 
 /// A pool is shut down and waited for; when the script is being stopped, its jobs are too.

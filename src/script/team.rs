@@ -12,10 +12,11 @@ use std::time::Duration;
 use rhai::{Array, Map};
 
 use super::done::Done;
-use super::errand::{self, Performed};
+use super::errand::{self, Answer, Performed};
 use super::failure::Failure;
 use super::host::{Host, run_in};
-use super::process::employ;
+use super::luggage::Packed;
+use super::process::{await_calls, employ, hand_over, luggage_of};
 use crate::command::spec::GRACE;
 use crate::exec::errands::{Agent, Errand, News, Recall};
 use crate::kernel::{Stop, current};
@@ -34,7 +35,7 @@ pub struct Team {
     /// Whose functions they call.
     pub host: Arc<Host>,
     /// What each worker does first.
-    pub initializer: Option<Arc<[u8]>>,
+    pub initializer: Option<Packed>,
     /// How often an errand is tried again whose worker died.
     pub retries: usize,
 }
@@ -89,10 +90,10 @@ struct Foreman {
 impl Foreman {
     /// Has the worker that was just started do what each worker does first.
     fn initialize(&mut self, worker: &Worker) -> Result<(), Done> {
-        let Some(bytes) = self.team.initializer.clone() else {
+        let Some(initializer) = self.team.initializer.clone() else {
             return Ok(());
         };
-        worker.tell(&ToWorker::Run(INITIALIZER, bytes.to_vec().into()));
+        hand_over(&self.team.host, worker, INITIALIZER, initializer).map_err(|error| self.team.not_started(&error))?;
         let mut limit = None;
         loop {
             match self.hear(limit) {
@@ -125,13 +126,16 @@ impl Agent<Done> for Foreman {
         Ok(())
     }
 
-    fn hand(&mut self, number: u64, errand: &Errand) {
+    fn hand(&mut self, number: u64, errand: &Errand<Done>) {
         let Some(worker) = &self.worker else {
             return;
         };
         let host = &self.team.host;
         worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
-        worker.tell(&ToWorker::Run(number, errand.bytes.clone().into()));
+        if hand_over(host, worker, number, errand.content.clone()).is_err() {
+            // It has no way to what it was given: another one is asked to do it, and its end is news.
+            worker.kill();
+        }
         self.number = number;
     }
 
@@ -143,11 +147,15 @@ impl Agent<Done> for Foreman {
         match worker.hear(limit) {
             Ok(Heard::Began(number)) => News::Began(number),
             Ok(Heard::Back(number)) => News::Back(number),
-            Ok(Heard::Reply(number, Reply::Failed(_))) if self.was_interrupted => {
+            Ok(Heard::Reply(number, Reply::Failed(_), _)) if self.was_interrupted => {
                 News::Done(number, self.interrupted())
             }
-            Ok(Heard::Reply(number, reply)) => News::Done(number, errand::received(host, &reply)),
+            Ok(Heard::Reply(number, reply, descriptors)) => {
+                let luggage = luggage_of(host, worker, number, descriptors);
+                News::Done(number, errand::received(host, &Answer { reply, luggage }))
+            }
             Ok(Heard::Ended { end, begun, .. }) => {
+                await_calls(host, worker);
                 self.worker = None;
                 // Its end was the program's, and nobody hears of it.
                 if host.kernel().is_over() { News::Over } else { News::Lost { begun, code: end.code() } }
@@ -194,11 +202,11 @@ impl Agent<Done> for Foreman {
         }
     }
 
-    fn lost(&mut self, errand: &Errand, code: i32, tries: usize) -> Done {
+    fn lost(&mut self, errand: &Errand<Done>, code: i32, tries: usize) -> Done {
         if self.was_interrupted { self.interrupted() } else { self.team.died(&errand.name, code, tries) }
     }
 
-    fn killed(&mut self, _errand: &Errand) -> Done {
+    fn killed(&mut self, _errand: &Errand<Done>) -> Done {
         match self.was_interrupted {
             true => self.interrupted(),
             false => self.team.cancelled("its process did not stop when it was asked to, and was killed"),
@@ -233,14 +241,14 @@ impl Agent<Done> for Foreman {
 /// Does the worker's work itself, under simulated time.
 struct Player {
     team: Team,
-    given: Option<(u64, Vec<u8>)>,
+    given: Option<(u64, Packed)>,
     is_ready: bool,
 }
 
 impl Player {
-    fn play(&self, bytes: &[u8]) -> Result<Done, i32> {
+    fn play(&self, errand: Packed) -> Result<Done, i32> {
         let host = &self.team.host;
-        match current().as_process(|| errand::perform(host, bytes)) {
+        match current().as_process(|| errand::perform(host, errand)) {
             Ok(Performed::Reply(reply)) => Ok(errand::received(host, &reply)),
             Ok(Performed::Exit(code)) | Err(code) => Err(code),
             Ok(Performed::Over) => Ok(Done::Over),
@@ -250,10 +258,10 @@ impl Player {
 
 impl Agent<Done> for Player {
     fn prepare(&mut self) -> Result<(), Done> {
-        let Some(bytes) = self.team.initializer.clone().filter(|_| !self.is_ready) else {
+        let Some(initializer) = self.team.initializer.clone().filter(|_| !self.is_ready) else {
             return Ok(());
         };
-        match self.play(&bytes) {
+        match self.play(initializer) {
             Ok(Done::Value(_)) => {
                 self.is_ready = true;
                 Ok(())
@@ -263,15 +271,15 @@ impl Agent<Done> for Player {
         }
     }
 
-    fn hand(&mut self, number: u64, errand: &Errand) {
-        self.given = Some((number, errand.bytes.clone()));
+    fn hand(&mut self, number: u64, errand: &Errand<Done>) {
+        self.given = Some((number, errand.content.clone()));
     }
 
     fn hear(&mut self, _limit: Option<Duration>) -> News<Done> {
-        let Some((number, bytes)) = self.given.take() else {
+        let Some((number, errand)) = self.given.take() else {
             return News::Over;
         };
-        match self.play(&bytes) {
+        match self.play(errand) {
             Ok(done) => News::Done(number, done),
             Err(code) => {
                 self.is_ready = false;
@@ -294,11 +302,11 @@ impl Agent<Done> for Player {
 
     fn kill(&mut self) {}
 
-    fn lost(&mut self, errand: &Errand, code: i32, tries: usize) -> Done {
+    fn lost(&mut self, errand: &Errand<Done>, code: i32, tries: usize) -> Done {
         self.team.died(&errand.name, code, tries)
     }
 
-    fn killed(&mut self, errand: &Errand) -> Done {
+    fn killed(&mut self, errand: &Errand<Done>) -> Done {
         self.lost(errand, 0, 1)
     }
 

@@ -16,6 +16,8 @@ use crate::kernel::deadlock::Report;
 use crate::kernel::{Site, Stop};
 use crate::signals::Signal;
 use crate::sync::Fault;
+use crate::worker::connection::ConnectionFault;
+use crate::worker::listener::ListenFault;
 
 /// An error of Rhai's.
 pub type Thrown = Box<EvalAltResult>;
@@ -218,10 +220,35 @@ impl IntoThrown for ExecFault {
             | ExecFault::NotStarted(_)
             | ExecFault::JoinsItself(_)
             | ExecFault::TooLate(..)
+            | ExecFault::StillRuns(_)
             | ExecFault::NoThread(_)
             | ExecFault::NoProcess(_) => "ThreadError",
         };
         Problem::new(ctx, kind, self.to_string()).thrown()
+    }
+}
+
+impl IntoThrown for ConnectionFault {
+    fn into_thrown(self, ctx: &NativeCallContext, limit: Option<Duration>) -> Thrown {
+        let kind = match &self {
+            ConnectionFault::Stopped(stop) => return stop.clone().into_thrown(ctx, limit),
+            ConnectionFault::EndOfFile(_) => "EndOfFile",
+            ConnectionFault::Closed(_) | ConnectionFault::Moved(_) => "Closed",
+            ConnectionFault::System(..) => "IoError",
+        };
+        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
+    }
+}
+
+impl IntoThrown for ListenFault {
+    fn into_thrown(self, ctx: &NativeCallContext, limit: Option<Duration>) -> Thrown {
+        let kind = match &self {
+            ListenFault::Stopped(stop) => return stop.clone().into_thrown(ctx, limit),
+            ListenFault::Closed(_) => "Closed",
+            ListenFault::WrongKey(_) => "AuthenticationError",
+            ListenFault::System(..) => "IoError",
+        };
+        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
     }
 }
 

@@ -75,14 +75,40 @@ impl<T: Send + 'static> Cell<T> {
     }
 
     fn through<R, E: From<Fault>>(&self, gate: &Arc<Lock>, body: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
-        match gate.acquire(None) {
-            // An update that was given up half-way has changed nothing.
-            Ok(()) | Err(Fault::Abandoned(_)) => {}
-            Err(fault) => return Err(fault.into()),
-        }
+        enter(gate)?;
         let result = body();
         gate.release()?;
         result
+    }
+
+    /// Begins an update that goes on until [`Cell::end_update`], or until the task ends.
+    ///
+    /// # Errors
+    /// [`Fault::Stopped`].
+    pub fn begin_update(&self) -> Result<(), Fault> {
+        enter(self.gate.get_or_init(Lock::new))
+    }
+
+    /// Ends the update of the current task.
+    ///
+    /// # Errors
+    /// [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub fn end_update(&self) -> Result<(), Fault> {
+        self.gate.get_or_init(Lock::new).release()
+    }
+
+    /// # Errors
+    /// When the current task has not begun an update: [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub fn must_update(&self) -> Result<(), Fault> {
+        self.gate.get_or_init(Lock::new).must_be_mine()
+    }
+}
+
+fn enter(gate: &Arc<Lock>) -> Result<(), Fault> {
+    match gate.acquire(None) {
+        // An update that was given up half-way has changed nothing.
+        Ok(()) | Err(Fault::Abandoned(_)) => Ok(()),
+        Err(fault) => Err(fault),
     }
 }
 

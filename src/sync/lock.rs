@@ -7,29 +7,27 @@
 //! The word holds the owner's number and a bit that says somebody waits; uncontended acquire and release are one
 //! compare-and-swap each.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use super::lock_state::{CONTENDED, LockState, MOVED, Place, Slab};
 use crate::kernel::events::Event;
 use crate::kernel::{
     Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
 };
 
-const CONTENDED: u64 = 1;
-
 /// See the module.
 pub struct Lock {
     core: Arc<ObjectCore>,
     reentrant: bool,
-    word: AtomicU64,
-    depth: AtomicU32,
-    site: AtomicU64,
-    abandoned: AtomicBool,
+    own: [AtomicU64; 4],
+    /// Where its state has moved to, once other processes have it.
+    shared: OnceLock<Place>,
     waiters: Mutex<WaitQueue>,
 }
 
@@ -55,10 +53,8 @@ impl Lock {
         Arc::new(Lock {
             core: ObjectCore::new(kind),
             reentrant,
-            word: AtomicU64::new(0),
-            depth: AtomicU32::new(0),
-            site: AtomicU64::new(0),
-            abandoned: AtomicBool::new(false),
+            own: Default::default(),
+            shared: OnceLock::new(),
             waiters: Mutex::default(),
         })
     }
@@ -98,8 +94,9 @@ impl Lock {
         door::point();
         with_current(|task| {
             self.must_own(task.id())?;
-            if self.depth.load(Ordering::Relaxed) > 1 {
-                self.depth.fetch_sub(1, Ordering::Relaxed);
+            let depth = self.state_now().depth();
+            if depth.load(Ordering::Relaxed) > 1 {
+                depth.fetch_sub(1, Ordering::Relaxed);
                 return Ok(());
             }
             self.let_go(task);
@@ -120,7 +117,13 @@ impl Lock {
 
     /// The owner.
     pub fn owner(&self) -> Option<TaskId> {
-        owner_in(self.word.load(Ordering::Acquire))
+        owner_in(self.load(Ordering::Acquire))
+    }
+
+    /// # Errors
+    /// When the current task does not own it: [`Fault::NotHeld`], [`Fault::NotOwner`].
+    pub fn must_be_mine(&self) -> Result<(), Fault> {
+        with_current(|task| self.must_own(task.id()))
     }
 
     /// # Errors
@@ -137,8 +140,8 @@ impl Lock {
     }
 
     /// Gives it back however often it was taken; returns how often.
-    pub(super) fn release_fully(&self, task: &Arc<Task>) -> u32 {
-        let depth = self.depth.load(Ordering::Relaxed);
+    pub(super) fn release_fully(&self, task: &Arc<Task>) -> u64 {
+        let depth = self.state_now().depth().load(Ordering::Relaxed);
         self.let_go(task);
         depth
     }
@@ -147,12 +150,12 @@ impl Lock {
     ///
     /// # Errors
     /// As [`Lock::acquire`], for the end of the program and deadlocks only.
-    pub(super) fn take_back(self: &Arc<Self>, depth: u32) -> Result<(), Fault> {
+    pub(super) fn take_back(self: &Arc<Self>, depth: u64) -> Result<(), Fault> {
         let taken = match with_current(|task| self.take_free(task)) {
             true => self.taken(),
             false => door::block_through(&mut Acquire::new(self), None)?,
         };
-        self.depth.store(depth, Ordering::Relaxed);
+        self.state_now().depth().store(depth, Ordering::Relaxed);
         taken
     }
 
@@ -163,14 +166,56 @@ impl Lock {
 
     /// What follows each successful take.
     fn taken(&self) -> Result<(), Fault> {
-        if self.abandoned.load(Ordering::Relaxed) && self.abandoned.swap(false, Ordering::AcqRel) {
+        if self.state_now().was_abandoned() {
             return Err(Fault::Abandoned(self.core.label()));
         }
         Ok(())
     }
 
+    /// Its state, where it lies now.
+    fn state_now(&self) -> LockState<'_> {
+        match self.own[0].load(Ordering::Acquire) {
+            MOVED => self.shared.get().expect("invariant: set before it moves").state(),
+            _ => LockState::of(&self.own),
+        }
+    }
+
+    /// The word, where it lies now.
+    fn load(&self, ordering: Ordering) -> u64 {
+        match self.own[0].load(Ordering::Acquire) {
+            MOVED => self.state_now().word().load(ordering),
+            word => word,
+        }
+    }
+
+    /// Moves its state to where other processes can see it: the number of the place. `None` when there is no place left, or
+    /// somebody has it or waits for it just now.
+    pub fn share(&self, slab: &Arc<Slab>) -> Option<u32> {
+        // Whoever waits, and whoever begins to wait, holds this.
+        let waiters = self.waiters.lock();
+        if self.shared.get().is_none() {
+            // Nobody else sets it.
+            let _set = self.shared.set(slab.take()?);
+        }
+        let place = self.shared.get()?;
+        if self.own[0].load(Ordering::Acquire) != MOVED {
+            place.state().abandoned().store(self.own[3].load(Ordering::Acquire), Ordering::Release);
+            let free = waiters.is_empty();
+            let moved = || self.own[0].compare_exchange(0, MOVED, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            if !free || !moved() {
+                return None;
+            }
+        }
+        Some(place.number())
+    }
+
+    /// True when its owner can take it again.
+    pub fn is_reentrant(&self) -> bool {
+        self.reentrant
+    }
+
     fn take_free(&self, task: &Task) -> bool {
-        let taken = self.word.compare_exchange(0, task.id().0 << 1, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let taken = self.state_now().take_free(task.id().0, task.site().to_bits());
         if taken {
             self.note(task);
         }
@@ -181,7 +226,7 @@ impl Lock {
     /// Not when somebody stands there already, who would be overtaken.
     fn take_soon(&self, task: &Task) -> bool {
         for _ in 0..door::pauses() {
-            let word = self.word.load(Ordering::Relaxed);
+            let word = self.load(Ordering::Relaxed);
             if word == 0 && self.take_free(task) {
                 return true;
             }
@@ -194,11 +239,7 @@ impl Lock {
     }
 
     fn take_again(&self, task: &Task) -> bool {
-        let mine = self.reentrant && self.owner() == Some(task.id());
-        if mine {
-            self.depth.fetch_add(1, Ordering::Relaxed);
-        }
-        mine
+        self.reentrant && self.state_now().take_again(task.id().0)
     }
 
     /// Takes it with the queue in view: only whom nobody has priority over.
@@ -211,26 +252,28 @@ impl Lock {
         if waiters.front_has_priority() && !waiters.is_front(ticket) {
             return false;
         }
-        let mut word = self.word.load(Ordering::Acquire);
+        // It does not move meanwhile.
+        let state = self.state_now();
+        let mut word = state.word().load(Ordering::Acquire);
         loop {
             if owner_in(word).is_some() {
                 return false;
             }
             let others = waiters.len() > usize::from(ticket.is_enlisted());
             let new = task.id().0 << 1 | u64::from(others);
-            match self.word.compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire) {
+            match state.word().compare_exchange_weak(word, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(now) => word = now,
             }
         }
         waiters.remove(ticket);
+        state.depth().store(1, Ordering::Relaxed);
+        state.site().store(task.site().to_bits(), Ordering::Relaxed);
         self.note(task);
         true
     }
 
     fn note(&self, task: &Task) {
-        self.depth.store(1, Ordering::Relaxed);
-        self.site.store(task.site().to_bits(), Ordering::Relaxed);
         task.took();
         let object = self.core.id();
         task.kernel().events().emit(|| Event::Acquired { task: task.id(), object });
@@ -244,11 +287,13 @@ impl Lock {
     }
 
     fn free(&self, owner: TaskId) {
-        if self.word.compare_exchange(owner.0 << 1, 0, Ordering::Release, Ordering::Relaxed).is_ok() {
+        // It does not move while somebody owns it.
+        let word = self.state_now().word();
+        if word.compare_exchange(owner.0 << 1, 0, Ordering::Release, Ordering::Relaxed).is_ok() {
             return;
         }
         let waiters = self.waiters.lock();
-        self.word.store(if waiters.is_empty() { 0 } else { CONTENDED }, Ordering::Release);
+        word.store(if waiters.is_empty() { 0 } else { CONTENDED }, Ordering::Release);
         waiters.nudge();
     }
 }
@@ -267,13 +312,13 @@ impl Waitable for Lock {
     }
 
     fn owners(&self) -> Vec<(TaskId, Site)> {
-        let site = Site::from_bits(self.site.load(Ordering::Relaxed));
+        let site = Site::from_bits(self.state_now().site().load(Ordering::Relaxed));
         self.owner().map(|owner| (owner, site)).into_iter().collect()
     }
 
     fn owner_ended(&self, task: TaskId) {
         if self.owner() == Some(task) {
-            self.abandoned.store(true, Ordering::Release);
+            self.state_now().abandoned().store(1, Ordering::Release);
             self.free(task);
         }
     }
@@ -314,7 +359,7 @@ impl Operation for Acquire {
             if !self.ticket.is_enlisted() {
                 waiters.enlist(&mut self.ticket, waker, ());
                 // From here on a release looks at the queue, so none can be missed.
-                lock.word.fetch_or(CONTENDED, Ordering::AcqRel);
+                lock.state_now().word().fetch_or(CONTENDED, Ordering::AcqRel);
             } else {
                 waiters.was_overtaken(&self.ticket);
             }

@@ -10,7 +10,7 @@ use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl, open};
 use rustix::io::fcntl_dupfd_cloexec;
 
 use super::pipe::{Incoming, Outgoing};
-use super::wire::{FromWorker, ToWorker};
+use super::wire::{Descriptors, FromWorker, Letter, ToWorker};
 use crate::kernel::door::block_through;
 use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Waitable, Waker};
 
@@ -20,6 +20,10 @@ pub struct Papers {
     pub name: String,
     /// The script's arguments.
     pub args: Vec<String>,
+    /// The program does not wait for it.
+    pub daemon: bool,
+    /// The name of the process that started it.
+    pub parent: String,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
 }
@@ -36,10 +40,14 @@ impl Papers {
         set_nonblocking(&socket, false)?;
         let socket = Arc::new(socket);
         let mut incoming = Incoming::new(socket.clone());
-        match incoming.take()? {
-            Some(ToWorker::Begin { name, args }) => {
+        let mut first = incoming.take()?;
+        while first.is_none() && !incoming.has_ended() {
+            first = incoming.take()?;
+        }
+        match first {
+            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent }, .. }) => {
                 set_nonblocking(&socket, true)?;
-                Ok(Papers { name, args, socket, incoming })
+                Ok(Papers { name, args, daemon, parent, socket, incoming })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "orch starts workers itself, with a socket")),
         }
@@ -76,14 +84,14 @@ impl Desk {
 
     /// Says something and waits until it is out, whatever happens but the end of the program.
     pub fn say(self: &Arc<Self>, message: &FromWorker) {
-        self.note(message);
+        self.note(message, Descriptors::new());
         self.send();
     }
 
-    /// Says something with what is said next.
-    pub fn note(&self, message: &FromWorker) {
-        // None of the messages can fail to be written down.
-        let _written = self.outgoing.lock().put(message);
+    /// Says something with what is said next, and descriptors that belong to it.
+    pub fn note(&self, message: &FromWorker, descriptors: Descriptors) {
+        // None of the messages can fail to be written down, and nobody packs more descriptors than go.
+        let _written = self.outgoing.lock().put(message, descriptors);
     }
 
     /// Waits until everything is out that was said.
@@ -96,7 +104,7 @@ impl Desk {
     pub fn leave(&self) {
         let mut outgoing = self.outgoing.lock();
         // As above.
-        let _written = outgoing.put(&FromWorker::Leaving);
+        let _written = outgoing.put(&FromWorker::Leaving, Descriptors::new());
         outgoing.flush();
     }
 }
@@ -115,9 +123,9 @@ impl Waitable for Desk {
 pub struct Reading(Arc<Desk>);
 
 impl Operation for Reading {
-    type Output = Option<ToWorker>;
+    type Output = Option<Letter<ToWorker>>;
 
-    fn poll(&mut self, _waker: &Waker) -> Poll<Option<ToWorker>> {
+    fn poll(&mut self, _waker: &Waker) -> Poll<Option<Letter<ToWorker>>> {
         let mut incoming = self.0.incoming.lock();
         match incoming.take() {
             Ok(Some(message)) => Poll::Ready(Some(message)),

@@ -14,10 +14,23 @@
 //! for the other side polls the socket and, in the main process, the worker's pidfd. Nothing is read or written by a thread
 //! that nobody asked for. The end of a worker is told by its pidfd; what it wrote before is read first. The end of the main
 //! process is told to the worker by the end of the socket.
+//!
+//! Connections are beside all that: two ends that scripts speak through, in this program ([`pair`], [`connection`]), in
+//! two processes of it (an end goes there as a descriptor), or in two programs ([`listener`], [`client`]).
 
+pub mod address;
+pub mod ask;
+pub mod client;
+pub mod connection;
 pub mod desk;
+pub mod handshake;
+pub mod link;
+pub mod listener;
 pub mod memory;
+pub mod pair;
 pub mod pipe;
+pub mod simulated;
+pub mod switchboard;
 pub mod wire;
 pub mod workman;
 

@@ -1,11 +1,19 @@
 //! The messages between the main process and a worker, and how they lie in the stream: eight bytes that say how long the
-//! message is, lowest first, then the message in MessagePack.
+//! message is, lowest first, four that say how many descriptors belong to it, then the message in MessagePack.
+//!
+//! Descriptors travel beside the bytes, with the first byte of their message or before. So they are there when the message
+//! is whole, in the order of the messages; those that come for no message, or do not come, are an error.
 
+use std::collections::VecDeque;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
+
+use super::ask::Exported;
 
 /// What the main process says.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -16,11 +24,17 @@ pub enum ToWorker {
         name: String,
         /// The script's arguments.
         args: Vec<String>,
+        /// The program does not wait for it.
+        daemon: bool,
+        /// The name of the process that starts it.
+        parent: String,
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
-    /// A function to be called; only `script/` can read it.
-    Run(u64, ByteBuf),
+    /// A function to be called, and the handles that belong to it; only `script/` can read it.
+    Run(u64, ByteBuf, Vec<Exported>),
+    /// The way back for handles, which goes with it, and the memory in which the states of locks lie.
+    Link,
     /// The errand of this number is to stop at its current or next blocking call.
     Cancel(u64),
     /// The errand of this number is wanted back, unless it has begun.
@@ -55,34 +69,84 @@ pub enum Reply {
     Cancelled(ByteBuf),
 }
 
+/// Descriptors that belong to a message. They are counted, since what is to be sent again has to be kept.
+pub type Descriptors = Vec<Arc<OwnedFd>>;
+
+/// A message with what belongs to it.
+#[derive(Debug)]
+pub struct Letter<T> {
+    /// The message.
+    pub message: T,
+    /// Its descriptors.
+    pub descriptors: Descriptors,
+}
+
+/// How many descriptors may belong to a message: as many as the system takes at once.
+pub const MOST_DESCRIPTORS: usize = 253;
+
 /// How many bytes say how long a message is.
-const PREFIX: usize = 8;
+const LENGTH: usize = 8;
+
+/// How many bytes come before a message.
+const PREFIX: usize = LENGTH + 4;
 
 /// No message is longer: whoever announces more does not speak this language.
 const LONGEST: u64 = 1 << 40;
 
-/// Puts a message at the end of `stream`.
+/// Puts a message at the end of `stream`, to which this many descriptors belong.
 ///
 /// # Errors
-/// When it cannot be written in MessagePack, which none of those above does.
-pub fn write<T: Serialize>(stream: &mut Vec<u8>, message: &T) -> io::Result<()> {
+/// When it cannot be written in MessagePack, which none of those above does; when there are too many descriptors.
+pub fn write<T: Serialize>(stream: &mut Vec<u8>, message: &T, descriptors: usize) -> io::Result<()> {
+    let count = u32::try_from(descriptors).ok().filter(|_| descriptors <= MOST_DESCRIPTORS);
+    let count = count.ok_or_else(|| io::Error::other(format!("{descriptors} descriptors in one message")))?;
     let start = stream.len();
     stream.extend([0; PREFIX]);
-    rmp_serde::encode::write(stream, message).map_err(io::Error::other)?;
+    if let Err(error) = rmp_serde::encode::write(stream, message) {
+        stream.truncate(start);
+        return Err(io::Error::other(error));
+    }
     let length = (stream.len() - start - PREFIX) as u64;
-    stream[start..start + PREFIX].copy_from_slice(&length.to_le_bytes());
+    stream[start..start + LENGTH].copy_from_slice(&length.to_le_bytes());
+    stream[start + LENGTH..start + PREFIX].copy_from_slice(&count.to_le_bytes());
     Ok(())
 }
 
-/// A stream that comes in pieces.
-#[derive(Default)]
+/// A stream that comes in pieces. What was not taken when it is dropped is closed.
 pub struct Frames {
     bytes: Vec<u8>,
     /// How many of them were taken already.
     taken: usize,
+    descriptors: VecDeque<OwnedFd>,
+    longest: u64,
+}
+
+impl Default for Frames {
+    fn default() -> Frames {
+        Frames { bytes: Vec::new(), taken: 0, descriptors: VecDeque::new(), longest: LONGEST }
+    }
 }
 
 impl Frames {
+    /// From now on a message of more bytes is an error.
+    pub fn limit(&mut self, longest: u64) {
+        self.longest = longest;
+    }
+
+    /// True when a whole message has come, or something that is none.
+    pub fn has_message(&self) -> bool {
+        let rest = &self.bytes[self.taken..];
+        match rest.split_first_chunk::<PREFIX>() {
+            Some((prefix, rest)) => read_prefix(*prefix, self.longest).is_ok_and(|(length, _)| rest.len() >= length),
+            None => false,
+        }
+    }
+
+    /// What has come and was not taken.
+    pub fn into_rest(mut self) -> (Vec<u8>, Vec<OwnedFd>) {
+        (self.bytes.split_off(self.taken), self.descriptors.into())
+    }
+
     /// Adds what came.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.taken == self.bytes.len() {
@@ -95,44 +159,82 @@ impl Frames {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Adds descriptors that came with it.
+    pub fn push_descriptors(&mut self, descriptors: impl IntoIterator<Item = OwnedFd>) {
+        self.descriptors.extend(descriptors);
+    }
+
     /// The next message, if all of it has come.
     ///
     /// # Errors
-    /// When it is no message.
-    pub fn take<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    /// When it is no message, or its descriptors are not those it speaks of.
+    pub fn take<T: DeserializeOwned>(&mut self) -> io::Result<Option<Letter<T>>> {
         let rest = &self.bytes[self.taken..];
         let Some((prefix, rest)) = rest.split_first_chunk::<PREFIX>() else {
-            return Ok(None);
+            return self.none_yet(MOST_DESCRIPTORS);
         };
-        let length = u64::from_le_bytes(*prefix);
-        if length > LONGEST {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a message of {length} bytes")));
-        }
-        let length = usize::try_from(length).map_err(io::Error::other)?;
+        let (length, count) = read_prefix(*prefix, self.longest)?;
         let Some(message) = rest.get(..length) else {
-            return Ok(None);
+            return self.none_yet(count);
         };
+        if count > self.descriptors.len() {
+            return Err(invalid("descriptors are missing: one of the two processes may have too many open".into()));
+        }
         let message = rmp_serde::from_slice(message).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        let descriptors = self.descriptors.drain(..count).map(Arc::new).collect();
         self.taken += PREFIX + length;
         if self.taken == self.bytes.len() {
             // Nobody keeps the room of a message that was large once.
-            *self = Frames::default();
+            (self.bytes, self.taken) = (Vec::new(), 0);
         }
-        Ok(Some(message))
+        Ok(Some(Letter { message, descriptors }))
     }
+
+    /// The message has not come yet, but at most so many descriptors of it.
+    fn none_yet<T>(&self, most: usize) -> io::Result<Option<T>> {
+        if self.descriptors.len() > most {
+            return Err(invalid("descriptors that belong to no message".into()));
+        }
+        Ok(None)
+    }
+}
+
+fn read_prefix(prefix: [u8; PREFIX], longest: u64) -> io::Result<(usize, usize)> {
+    let (length, count) = prefix.split_at(LENGTH);
+    let length = u64::from_le_bytes(length.try_into().map_err(io::Error::other)?);
+    let count = u32::from_le_bytes(count.try_into().map_err(io::Error::other)?);
+    if length > longest {
+        return Err(invalid(format!("a message of {length} bytes")));
+    }
+    let count = usize::try_from(count).map_err(io::Error::other)?;
+    if count > MOST_DESCRIPTORS {
+        return Err(invalid(format!("a message with {count} descriptors")));
+    }
+    Ok((usize::try_from(length).map_err(io::Error::other)?, count))
+}
+
+fn invalid(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::{AsFd, AsRawFd};
+
     use super::*;
 
     fn messages() -> Vec<ToWorker> {
         vec![
-            ToWorker::Begin { name: "Process-1".into(), args: vec!["a".into(), String::new()] },
+            ToWorker::Begin {
+                name: "Process-1".into(),
+                args: vec!["a".into(), String::new()],
+                daemon: true,
+                parent: "p".into(),
+            },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
-            ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3])),
+            ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3]), Vec::new()),
             ToWorker::Cancel(7),
-            ToWorker::Run(8, ByteBuf::from(vec![1; 100_000])),
+            ToWorker::Run(8, ByteBuf::from(vec![1; 100_000]), Vec::new()),
             ToWorker::NoMore,
         ]
     }
@@ -140,13 +242,13 @@ mod tests {
     #[test]
     fn messages_come_through_whatever_the_pieces() {
         let mut stream = Vec::new();
-        messages().iter().for_each(|m| write(&mut stream, m).unwrap());
+        messages().iter().for_each(|m| write(&mut stream, m, 0).unwrap());
         for piece in [1, 3, 8, 4096, stream.len()] {
             let (mut frames, mut seen) = (Frames::default(), Vec::new());
             for bytes in stream.chunks(piece) {
                 frames.push(bytes);
-                while let Some(message) = frames.take::<ToWorker>().unwrap() {
-                    seen.push(message);
+                while let Some(letter) = frames.take::<ToWorker>().unwrap() {
+                    seen.push(letter.message);
                 }
             }
             assert_eq!(seen, messages(), "in pieces of {piece}");
@@ -156,16 +258,17 @@ mod tests {
     #[test]
     fn half_a_message_is_none_and_garbage_is_an_error() {
         let mut stream = Vec::new();
-        write(&mut stream, &FromWorker::Reply(1, Reply::Value(ByteBuf::from(vec![9; 40])))).unwrap();
+        write(&mut stream, &FromWorker::Reply(1, Reply::Value(ByteBuf::from(vec![9; 40]))), 0).unwrap();
         for end in 0..stream.len() {
             let mut frames = Frames::default();
             frames.push(&stream[..end]);
-            assert_eq!(frames.take::<FromWorker>().unwrap(), None);
+            assert!(frames.take::<FromWorker>().unwrap().is_none());
         }
         let mut rng = fastrand::Rng::with_seed(1);
         for _ in 0..2_000 {
             let mut bytes: Vec<u8> = (0..rng.usize(..64)).map(|_| rng.u8(..)).collect();
-            bytes.splice(0..0, (bytes.len() as u64).to_le_bytes());
+            let prefix = (bytes.len() as u64).to_le_bytes().into_iter().chain([0; 4]);
+            bytes.splice(0..0, prefix);
             let mut frames = Frames::default();
             frames.push(&bytes);
             // An error, or by chance a message; never a panic, and never more to come.
@@ -174,5 +277,44 @@ mod tests {
         let mut frames = Frames::default();
         frames.push(&[255; 16]);
         assert!(frames.take::<FromWorker>().is_err());
+    }
+
+    fn a_descriptor() -> OwnedFd {
+        std::io::stdin().as_fd().try_clone_to_owned().unwrap()
+    }
+
+    #[test]
+    fn each_message_gets_its_own_descriptors_and_wrong_ones_are_an_error() {
+        let (one, other) = (ToWorker::Cancel(1), ToWorker::Cancel(2));
+        let mut stream = Vec::new();
+        write(&mut stream, &one, 2).unwrap();
+        let half = stream.len() + 3;
+        write(&mut stream, &other, 1).unwrap();
+        let mut frames = Frames::default();
+        let given: Vec<OwnedFd> = (0..3).map(|_| a_descriptor()).collect();
+        let numbers: Vec<i32> = given.iter().map(AsRawFd::as_raw_fd).collect();
+        frames.push(&stream[..half]);
+        frames.push_descriptors(given);
+        let mut seen = Vec::new();
+        for rest in [&stream[half..], &[]] {
+            let letter = frames.take::<ToWorker>().unwrap().unwrap();
+            seen.extend(letter.descriptors.iter().map(|d| d.as_raw_fd()));
+            frames.push(rest);
+        }
+        assert_eq!(seen, numbers);
+        // Too few, too many without a message, and a number that no message has.
+        let mut few = Frames::default();
+        few.push(&stream);
+        few.push_descriptors([a_descriptor()]);
+        assert!(few.take::<ToWorker>().is_err());
+        let mut many = Frames::default();
+        many.push(&stream[..PREFIX]);
+        many.push_descriptors((0..3).map(|_| a_descriptor()));
+        assert!(many.take::<ToWorker>().is_err());
+        stream[LENGTH..PREFIX].fill(255);
+        let mut absurd = Frames::default();
+        absurd.push(&stream);
+        assert!(absurd.take::<ToWorker>().is_err());
+        assert!(write(&mut Vec::new(), &one, MOST_DESCRIPTORS + 1).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use parking_lot::Mutex;
 use rustix::process::{Signal, pidfd_send_signal};
 
 use super::pipe::{Incoming, Outgoing};
-use super::wire::{FromWorker, Reply, ToWorker};
+use super::switchboard::{Line, Switchboard};
+use super::wire::{Descriptors, FromWorker, Letter, Reply, ToWorker};
 use super::{WORD, memory};
 use crate::command::completed::End;
 use crate::command::helper;
@@ -29,8 +30,8 @@ pub enum Heard {
     Began(u64),
     /// It has given back the errand of this number, with which it had not begun.
     Back(u64),
-    /// It has done the errand of this number.
-    Reply(u64, Reply),
+    /// It has done the errand of this number; with the descriptors that belong to the reply.
+    Reply(u64, Reply, Descriptors),
     /// It has ended.
     Ended {
         /// How.
@@ -57,14 +58,16 @@ pub struct Worker {
     leader: Arc<Leader>,
     tree: Tree,
     state: Mutex<State>,
+    /// Where its calls come in, once it was given a handle.
+    line: OnceLock<Arc<Line>>,
 }
 
 impl Worker {
-    /// Starts a worker for a process called `name`, which is made at `born`.
+    /// Starts a worker for a process that is made at `born`, and tells it who it is.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn start(kernel: &Arc<Kernel>, name: &str, born: Site, args: &[String]) -> io::Result<Arc<Worker>> {
+    pub fn start(kernel: &Arc<Kernel>, born: Site, begin: &ToWorker) -> io::Result<Arc<Worker>> {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         memory::watch();
@@ -79,9 +82,11 @@ impl Worker {
             sources: BTreeSet::new(),
         };
         let core = ObjectCore::new_in(kernel, "Worker", born);
-        core.set_name(name);
-        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state) });
-        worker.tell(&ToWorker::Begin { name: name.to_string(), args: args.to_vec() });
+        if let ToWorker::Begin { name, .. } = begin {
+            core.set_name(name);
+        }
+        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state), line: OnceLock::new() });
+        worker.tell(begin);
         Ok(worker)
     }
 
@@ -90,11 +95,38 @@ impl Worker {
         self.leader.pid()
     }
 
+    /// Where its calls come in, if it can make any.
+    pub fn line(&self) -> Option<&Arc<Line>> {
+        self.line.get()
+    }
+
+    /// The same; the first time it is told that it can, and where the states of locks lie.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn line_by(&self, switchboard: &Switchboard, slab: Option<&Arc<OwnedFd>>) -> io::Result<Arc<Line>> {
+        if let Some(line) = self.line.get() {
+            return Ok(line.clone());
+        }
+        let name = self.core.name();
+        let (line, theirs) = switchboard.connect(name.as_deref().unwrap_or(""))?;
+        // One task talks to a worker, so nobody else has set it meanwhile.
+        let line = self.line.get_or_init(|| line).clone();
+        let descriptors = std::iter::once(Arc::new(theirs)).chain(slab.cloned()).collect();
+        self.tell_with(&ToWorker::Link, descriptors);
+        Ok(line)
+    }
+
     /// Says something to it. What its socket does not take now goes out while somebody hears it.
     pub fn tell(&self, message: &ToWorker) {
+        self.tell_with(message, Descriptors::new());
+    }
+
+    /// The same, with descriptors that belong to it.
+    pub fn tell_with(&self, message: &ToWorker, descriptors: Descriptors) {
         let mut state = self.state.lock();
-        // None of the messages can fail to be written down.
-        let _written = state.outgoing.put(message);
+        // None of the messages can fail to be written down, and nobody packs more descriptors than go.
+        let _written = state.outgoing.put(message, descriptors);
         state.outgoing.flush();
     }
 
@@ -162,13 +194,15 @@ impl Worker {
     fn next_message(&self, state: &mut State) -> Option<Heard> {
         loop {
             match state.incoming.take() {
-                Ok(Some(FromWorker::Reply(number, reply))) => return Some(Heard::Reply(number, reply)),
-                Ok(Some(FromWorker::Began(number))) => {
+                Ok(Some(Letter { message: FromWorker::Reply(number, reply), descriptors })) => {
+                    return Some(Heard::Reply(number, reply, descriptors));
+                }
+                Ok(Some(Letter { message: FromWorker::Began(number), .. })) => {
                     state.begun = number;
                     return Some(Heard::Began(number));
                 }
-                Ok(Some(FromWorker::Back(number))) => return Some(Heard::Back(number)),
-                Ok(Some(FromWorker::Leaving)) => state.left = true,
+                Ok(Some(Letter { message: FromWorker::Back(number), .. })) => return Some(Heard::Back(number)),
+                Ok(Some(Letter { message: FromWorker::Leaving, .. })) => state.left = true,
                 Ok(None) => return None,
                 // It does not speak like a worker any more.
                 Err(_) => {
@@ -185,8 +219,12 @@ impl Waitable for Worker {
         &self.core
     }
 
+    /// What it does depends on who answers its calls, when it can do nothing by itself.
     fn enders(&self) -> Enders {
-        Enders::Somebody
+        match self.line.get() {
+            Some(line) => Enders::AnyOf(vec![line.clone()]),
+            None => Enders::Somebody,
+        }
     }
 
     fn state(&self) -> String {
@@ -211,6 +249,10 @@ impl Operation for Hearing {
 
     fn verb(&self) -> &'static str {
         "run"
+    }
+
+    fn is_for_others(&self) -> bool {
+        true
     }
 
     fn sources(&self) -> Vec<Source> {

@@ -144,6 +144,11 @@ impl Live {
     }
 
     /// What came on stderr so far.
+    pub fn seen_stdout(&self) -> &str {
+        &self.stdout.seen
+    }
+
+    /// The same on standard error.
     pub fn seen_stderr(&self) -> &str {
         &self.stderr.seen
     }

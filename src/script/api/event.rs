@@ -5,21 +5,37 @@ use std::sync::Arc;
 use rhai::plugin::*;
 use rhai::{Dynamic, Map, NativeCallContext};
 
-use crate::kernel::{Holder, Waitable};
+use crate::exec;
+use crate::kernel::{Holder, Role, Waitable, current};
 use crate::script::arguments::{Options, count, seconds};
 use crate::script::barrier::ActionBarrier;
 use crate::script::function::Callable;
 use crate::script::handles::{Barrier as BarrierHandle, Event as EventHandle, Latch as LatchHandle};
+use crate::script::host::host;
+use crate::script::tasks::Job;
 use crate::script::throw::{CallbackError, Outcome, call, call_within};
 use crate::sync;
 
 fn pass(ctx: &NativeCallContext, barrier: &BarrierHandle, limit: Option<std::time::Duration>) -> Outcome<i64> {
     let action = || match &barrier.action {
+        // Who came last has no thread here that could run a script.
+        Some(action) if current().role() == Role::Far => run_beside(ctx, action).map_err(CallbackError::Script),
         Some(action) => action.call([]).map(drop).map_err(CallbackError::Script),
         None => Ok(()),
     };
     let index = call_within(ctx, limit, |limit| barrier.barrier.wait(limit, action))?;
     Ok(i64::try_from(index).unwrap_or(i64::MAX))
+}
+
+/// Runs `action` on a thread of its own, and waits for it.
+fn run_beside(ctx: &NativeCallContext, action: &Callable) -> Outcome<()> {
+    let thread = exec::Thread::new(current().kernel(), "barrier action", Role::Thread, true);
+    let job = Job { function: action.clone(), this: None, args: Vec::new() };
+    let (host, core) = (host(), thread.future().core().clone());
+    thread.give(move || job.run(&host, &core));
+    call(ctx, || thread.start())?;
+    call(ctx, || thread.join(None))?;
+    super::thread::outcome(ctx, &thread).map(drop)
 }
 
 #[export_module]

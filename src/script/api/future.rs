@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use crate::kernel::{Holder, Stop, Waitable, current, door};
 use crate::script::arguments::{Options, list, seconds, type_for_people};
 use crate::script::done::Done;
+use crate::script::far;
 use crate::script::function::Callable;
 use crate::script::handles::Future as FutureHandle;
 use crate::script::host::{Host, host, mark, run_in};
@@ -104,6 +105,50 @@ fn stream_completed(
 }
 
 /// When `wait(futures)` returns.
+/// The same for futures that live in another process: it is asked for the next ones again and again.
+fn as_completed_far(ctx: &NativeCallContext, futures: Dynamic, options: Map) -> Outcome<Stream> {
+    let mut left = list(ctx, "futures", futures)?;
+    let mut options = Options::new(options);
+    let limit = options.seconds(ctx, "timeout")?;
+    let mut progress = Progress::from_options(ctx, &mut options, Some(left.len()))?;
+    options.finish(ctx)?;
+    let deadline = limit.map(|l| current().kernel().now().saturating_add(l));
+    let (place, total) = (Place::of(ctx, "as_completed"), left.len());
+    let mut ready: Array = Array::new();
+    Ok(Stream::new(move || {
+        if ready.is_empty() && !left.is_empty() {
+            let rest = deadline.map(|d| d.saturating_sub(current().kernel().now()));
+            let options = Map::from([
+                ("return_when".into(), "first".into()),
+                ("timeout".into(), rest.map_or(Dynamic::UNIT, |rest| rest.as_secs_f64().into())),
+            ]);
+            let next = place.call(|ctx| {
+                let found = far::call(ctx, "wait", vec![left.clone().into(), options.into()])?;
+                let mut found = found.try_cast::<Map>().unwrap_or_default();
+                let mut part = |name: &str| found.remove(name).and_then(Dynamic::try_cast::<Array>).unwrap_or_default();
+                match (part("done"), part("not_done")) {
+                    (done, open) if done.is_empty() => {
+                        throw(ctx, "TimeoutError", format!("{} (of {total}) futures are not done", open.len()))
+                    }
+                    parts => Ok(parts),
+                }
+            });
+            match next {
+                Ok((done, open)) => (ready, left) = (done, open),
+                Err(error) => {
+                    left.clear();
+                    return Some(Err(error));
+                }
+            }
+        }
+        if ready.is_empty() {
+            return None;
+        }
+        progress.advance();
+        Some(Ok(ready.remove(0)))
+    }))
+}
+
 enum ReturnWhen {
     All,
     First,
@@ -388,6 +433,9 @@ pub mod functions {
     #[rhai_fn(name = "as_completed", return_raw)]
     pub fn as_completed_opts(ctx: NativeCallContext, futures: Dynamic, options: Map) -> Outcome<Stream> {
         mark(&ctx);
+        if far::first_in(&futures).is_some() {
+            return as_completed_far(&ctx, futures, options);
+        }
         let futures = distinct(futures_in(&ctx, futures)?);
         let mut options = Options::new(options);
         let limit = options.seconds(&ctx, "timeout")?;
@@ -426,6 +474,10 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "wait", return_raw)]
     pub fn wait_opts(ctx: NativeCallContext, futures: Dynamic, options: Map) -> Outcome<Map> {
+        if far::first_in(&futures).is_some() {
+            let found = far::call(&ctx, "wait", vec![futures, options.into()])?;
+            return Ok(found.try_cast::<Map>().unwrap_or_default());
+        }
         let futures = distinct(futures_in(&ctx, futures)?);
         let mut options = Options::new(options);
         let limit = options.seconds(&ctx, "timeout")?;

@@ -7,13 +7,16 @@ pub mod basics;
 pub mod child;
 pub mod command;
 pub mod condition;
+pub mod connection;
 pub mod event;
 pub mod executor;
 pub mod future;
 pub mod group;
 pub mod hidden;
+pub mod listener;
 pub mod lists;
 pub mod lock;
+pub mod memory;
 pub mod pool;
 pub mod process;
 pub mod queue;
@@ -67,6 +70,9 @@ chapters! {
     "Reading and writing" => rwlock,
     "Shared values" => value,
     "Shared lists and maps" => lists + register,
+    "Shared memory" => memory + register,
+    "Pipes" => connection,
+    "Listeners and clients" => listener,
     "Queues" => queue + register,
     "Waiting for the first of several" => select,
     "Futures" => future,

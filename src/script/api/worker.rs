@@ -10,6 +10,7 @@ use crate::script::arguments::{Options, seconds};
 use crate::script::errand;
 use crate::script::handles::Process as ProcessHandle;
 use crate::script::host::{host, mark};
+use crate::script::identity;
 use crate::script::process::{Process, simulated_pid};
 use crate::script::throw::{Outcome, call, call_within};
 
@@ -26,6 +27,11 @@ pub fn make(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map) -> O
     Ok(ProcessHandle::of(process))
 }
 
+/// After `close()` nobody may ask about a process.
+fn open(ctx: &NativeCallContext, process: &ProcessHandle) -> Outcome<()> {
+    call(ctx, || process.check_open())
+}
+
 /// Makes a process and starts it.
 fn make_and_start(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map) -> Outcome<ProcessHandle> {
     let process = make(ctx, f, args, options)?;
@@ -36,7 +42,9 @@ fn make_and_start(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map
 #[export_module]
 pub mod functions {
     /// Makes a process that will run `f`; `start()` starts it. The process is orch, started again: it knows the functions of
-    /// the script, runs nothing of its top level, and shares nothing with this process: what a closure captured is copied.
+    /// the script, runs nothing of its top level, and gets copies of what a closure captured and of its arguments. A handle
+    /// (a lock, queue, event, value, future, command …) stays what it is and is used from there as from a thread; what the process
+    /// itself makes stays with it, its threads and the processes that it starts.
     /// `f` may also be an object map with a function `run`: a copy of it is `this` there.
     ///
     /// # Errors
@@ -172,6 +180,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn start(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        open(&ctx, process)?;
         call(&ctx, || process.start())
     }
 
@@ -189,6 +198,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn join(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<Dynamic> {
+        open(&ctx, process)?;
         call(&ctx, || process.thread().join(None))?;
         outcome(&ctx, process.thread())
     }
@@ -205,6 +215,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "join", return_raw, pure)]
     pub fn join_within(ctx: NativeCallContext, process: &mut ProcessHandle, timeout: Dynamic) -> Outcome<Dynamic> {
+        open(&ctx, process)?;
         call_within(&ctx, seconds(&ctx, "timeout", &timeout)?, |limit| process.thread().join(limit))?;
         outcome(&ctx, process.thread())
     }
@@ -219,6 +230,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "wait", return_raw, pure)]
     pub fn wait_process(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<bool> {
+        open(&ctx, process)?;
         call(&ctx, || process.thread().join(None)).map(|()| true)
     }
 
@@ -233,6 +245,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "wait", return_raw, pure)]
     pub fn wait_process_within(ctx: NativeCallContext, process: &mut ProcessHandle, timeout: Dynamic) -> Outcome<bool> {
+        open(&ctx, process)?;
         let limit = seconds(&ctx, "timeout", &timeout)?;
         call(&ctx, || match process.thread().join(limit) {
             Err(exec::ExecFault::Sync(crate::sync::Fault::Stopped(crate::kernel::Stop::TimedOut))) => Ok(false),
@@ -242,27 +255,36 @@ pub mod functions {
 
     /// True while it runs.
     ///
+    /// # Errors
+    /// `Closed` after `close()`.
+    ///
     /// ```rhai
     /// assert(!Process(|| 1).is_alive());
     /// ```
-    #[rhai_fn(pure)]
-    pub fn is_alive(process: &mut ProcessHandle) -> bool {
+    #[rhai_fn(return_raw, pure)]
+    pub fn is_alive(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<bool> {
         door::query();
-        process.thread().is_alive()
+        open(&ctx, process)?;
+        Ok(process.thread().is_alive())
     }
 
     /// Asks the function of the process to stop, as `cancel()` of a thread does. `join()` then throws `Cancelled`, and the
     /// exit code is 0.
+    ///
+    /// # Errors
+    /// `Closed` after `close()`.
     ///
     /// ```rhai
     /// let p = spawn_process(|| sleep(1000));
     /// p.cancel();
     /// try { p.join(); } catch (e) { assert(e.kind == "Cancelled"); }
     /// ```
-    #[rhai_fn(pure)]
-    pub fn cancel(process: &mut ProcessHandle) {
+    #[rhai_fn(return_raw, pure)]
+    pub fn cancel(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
         door::point();
+        open(&ctx, process)?;
         process.thread().cancel();
+        Ok(())
     }
 
     /// Ends the process with the signal TERM: it leaves its `with` blocks, and what it started is ended. `join()` then
@@ -278,6 +300,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn terminate(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        open(&ctx, process)?;
         call(&ctx, || process.terminate())
     }
 
@@ -293,10 +316,14 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn kill(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        open(&ctx, process)?;
         call(&ctx, || process.kill())
     }
 
     /// The number of the process; `()` before it is started. Simulated under `--sim`.
+    ///
+    /// # Errors
+    /// `Closed` after `close()`.
     ///
     /// ```rhai
     /// let p = Process(|| getpid());
@@ -304,20 +331,25 @@ pub mod functions {
     /// p.start();
     /// assert(p.join() == p.pid);
     /// ```
-    #[rhai_fn(get = "pid", pure)]
-    pub fn get_pid(process: &mut ProcessHandle) -> Dynamic {
-        process.pid().map_or(Dynamic::UNIT, Dynamic::from)
+    #[rhai_fn(get = "pid", return_raw, pure)]
+    pub fn get_pid(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<Dynamic> {
+        open(&ctx, process)?;
+        Ok(process.pid().map_or(Dynamic::UNIT, Dynamic::from))
     }
 
     /// How it ended: 0; 1 after an error; what it gave to `exit`; negative for a signal. `()` before its end.
+    ///
+    /// # Errors
+    /// `Closed` after `close()`.
     ///
     /// ```rhai
     /// let p = spawn_process(|| exit(3));
     /// assert(p.join() == () && p.exit_code == 3);
     /// ```
-    #[rhai_fn(get = "exit_code", pure)]
-    pub fn get_exit_code(process: &mut ProcessHandle) -> Dynamic {
-        process.exit_code().map_or(Dynamic::UNIT, |code| i64::from(code).into())
+    #[rhai_fn(get = "exit_code", return_raw, pure)]
+    pub fn get_exit_code(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<Dynamic> {
+        open(&ctx, process)?;
+        Ok(process.exit_code().map_or(Dynamic::UNIT, |code| i64::from(code).into()))
     }
 
     /// The name of the process.
@@ -384,6 +416,55 @@ pub mod functions {
     #[rhai_fn(return_raw, pure)]
     pub fn set_daemon(ctx: NativeCallContext, process: &mut ProcessHandle, daemon: bool) -> Outcome<()> {
         call(&ctx, || process.thread().set_daemon(daemon))
+    }
+
+    /// Lets go of a process that has ended, or was not started. Its methods throw `Closed` from then on; closing again does
+    /// nothing.
+    ///
+    /// # Errors
+    /// `ThreadError` while it runs.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| 1);
+    /// p.join();
+    /// p.close();
+    /// try { p.join(); } catch (e) { assert(e.kind == "Closed"); }
+    /// ```
+    #[rhai_fn(name = "close", return_raw, pure)]
+    pub fn close_process(ctx: NativeCallContext, process: &mut ProcessHandle) -> Outcome<()> {
+        call(&ctx, || process.close())
+    }
+
+    /// The process that runs this, as a map: `name` (`MainProcess` for the first), `pid`, `daemon`.
+    ///
+    /// ```rhai
+    /// assert(current_process().name == "MainProcess");
+    /// assert(spawn_process(|| current_process().name, #{name: "worker"}).join() == "worker");
+    /// ```
+    pub fn current_process() -> Map {
+        identity::of_this()
+    }
+
+    /// The process that started this one, as a map: `name`, `pid`. `()` in the first.
+    ///
+    /// ```rhai
+    /// assert(parent_process() == ());
+    /// assert(spawn_process(|| parent_process().pid).join() == getpid());
+    /// ```
+    pub fn parent_process() -> Dynamic {
+        identity::of_parent().map_or(Dynamic::UNIT, Dynamic::from)
+    }
+
+    /// The processes that this one has started with `Process` or `spawn_process` and that still run.
+    ///
+    /// ```rhai
+    /// let p = spawn_process(|| sleep(1000));
+    /// assert(active_children().len() == 1);
+    /// for child in active_children() { child.terminate(); child.join(); }
+    /// assert(active_children().is_empty());
+    /// ```
+    pub fn active_children() -> Array {
+        identity::children().into_iter().map(|process| Dynamic::from(ProcessHandle::of(process))).collect()
     }
 
     /// The number of the process that runs this. Simulated under `--sim`.

@@ -1,0 +1,401 @@
+//! The broker: serves the calls that processes make with handles that they were given.
+//!
+//! ```text
+//!   process: lock.acquire() ──► far ──► worker::link ══ Ask ══► worker::switchboard ──► broker: the same function, on a fiber
+//!                               ◄───────────────────── Told ═══════════════════════◄──  as the task that stands for the caller
+//! ```
+//!
+//! One task serves all processes. A call runs the very function that a thread here would call, so that there is nothing that
+//! only processes do; the caller owns, waits and is reported under its own name. When a process ends, however it does, its
+//! tasks end here too: what they owned is abandoned, what they waited for is given up, what it was given is dropped.
+//!
+//! Invariants: what is asked on one line is begun in the order in which it was asked; a call is answered once; nobody hears
+//! that a process has ended before all that it asked was done.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
+use serde_bytes::ByteBuf;
+
+use super::caught::caught_value;
+use super::encode::{Way, decode, encode, encode_error};
+use super::handles::{self, Kind, identity};
+use super::host::{Host, run_in};
+use super::luggage::{Luggage, Packed};
+use super::parcel::make_content_over;
+use super::permits::{Change, Permits};
+use super::throw::{Ending, Outcome};
+use crate::kernel::fiber::Fibers;
+use crate::kernel::task::run_as;
+use crate::kernel::{Holder, Kernel, Role, Stop, Task, block, current};
+use crate::sync::lock_state::Slab;
+use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Told};
+use crate::worker::switchboard::{Line, Switchboard};
+use crate::worker::wire::Descriptors;
+
+/// See the module.
+pub struct Broker {
+    switchboard: Arc<Switchboard>,
+    /// What processes were given, by the numbers of line and entry.
+    entries: Mutex<BTreeMap<Key, Dynamic>>,
+    /// What belongs to replies, by the numbers of line and errand.
+    lent: Mutex<BTreeMap<Key, Vec<Dynamic>>>,
+    next: AtomicU64,
+    /// Where the states of locks lie that processes have; without it all is done by calls.
+    slab: Option<Arc<Slab>>,
+}
+
+impl Broker {
+    /// Starts the broker of a program.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn start(host: &Arc<Host>) -> io::Result<Arc<Broker>> {
+        let kernel: &Arc<Kernel> = host.kernel();
+        let switchboard = Switchboard::new(kernel)?;
+        let broker = Arc::new(Broker {
+            switchboard,
+            entries: Mutex::default(),
+            lent: Mutex::default(),
+            next: AtomicU64::new(1),
+            slab: Slab::new().ok(),
+        });
+        let task = kernel.new_task("broker", Role::Service, true);
+        let (host, me) = (host.clone(), broker.clone());
+        kernel.start(&task, move || run_in(&host, || Desk::new(&host, &me).serve()))?;
+        Ok(broker)
+    }
+
+    /// The file in which the states of locks lie.
+    pub fn slab(&self) -> Option<&Arc<OwnedFd>> {
+        self.slab.as_ref().map(|slab| slab.file())
+    }
+
+    /// Where the lines come in.
+    pub fn switchboard(&self) -> &Arc<Switchboard> {
+        &self.switchboard
+    }
+
+    /// Gives handles to a process.
+    pub fn export(&self, line: &Line, luggage: &Luggage) -> Vec<Exported> {
+        luggage.handles().iter().filter_map(|handle| self.export_one(line, handle.clone())).collect()
+    }
+
+    fn export_one(&self, line: &Line, mut value: Dynamic) -> Option<Exported> {
+        make_content_over(&mut value, &line.holder());
+        let kind = Kind::crossing(&value)?;
+        let (object, name) = identity(&value);
+        let lock = value.read_lock::<handles::Lock>().and_then(|lock| {
+            let place = lock.share(self.slab.as_ref()?)?;
+            Some(SharedLock { place, is_reentrant: lock.is_reentrant() })
+        });
+        let entry = self.next.fetch_add(1, Ordering::Relaxed);
+        self.entries.lock().insert((line.number(), entry), value);
+        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock })
+    }
+
+    /// The handles that a process sends back, by the numbers of their entries.
+    fn returned(&self, line: u64, entries: &[u64]) -> Vec<Dynamic> {
+        let known = self.entries.lock();
+        // One that it does not have is left out, and whoever reads the value says so.
+        entries.iter().filter_map(|entry| known.get(&(line, *entry)).cloned()).collect()
+    }
+
+    /// The handles that belong to the reply to errand `errand`.
+    pub fn lent(&self, line: &Line, errand: u64) -> Vec<Dynamic> {
+        self.lent.lock().remove(&(line.number(), errand)).unwrap_or_default()
+    }
+
+    /// A process has ended, and no reply comes any more.
+    pub fn forget(&self, line: &Line) {
+        let number = line.number();
+        let forgotten: Vec<_> = self.lent.lock().extract_if((number, 0)..(number + 1, 0), |_, _| true).collect();
+        drop(forgotten);
+    }
+
+    /// How many handles processes have.
+    pub fn count(&self) -> usize {
+        self.entries.lock().len()
+    }
+
+    fn drop_entry(&self, line: u64, entry: u64) {
+        let dropped = self.entries.lock().remove(&(line, entry));
+        // Outside: it may be the last of its object.
+        drop(dropped);
+    }
+
+    fn drop_all(&self, line: u64) {
+        let dropped: Vec<_> = self.entries.lock().extract_if((line, 0)..(line + 1, 0), |_, _| true).collect();
+        drop(dropped);
+    }
+}
+
+/// The number of a line, and of something of that line.
+type Key = (u64, u64);
+
+/// A call that was begun.
+struct Begun {
+    task: Arc<Task>,
+    /// The permits that it takes or gives back, if that is what it does.
+    permits: Option<Change>,
+    is_given_up: bool,
+}
+
+/// The calls that are done.
+type Finished = Rc<RefCell<Vec<(Key, Option<Outcome<Dynamic>>)>>>;
+
+/// The broker's task.
+struct Desk {
+    host: Arc<Host>,
+    broker: Arc<Broker>,
+    fibers: Fibers,
+    /// By the numbers of line and task.
+    tasks: HashMap<Key, Arc<Task>>,
+    /// By the numbers of line and call.
+    calls: HashMap<Key, Begun>,
+    finished: Finished,
+    permits: Permits,
+}
+
+impl Desk {
+    fn new(host: &Arc<Host>, broker: &Arc<Broker>) -> Desk {
+        Desk {
+            host: host.clone(),
+            broker: broker.clone(),
+            fibers: Fibers::new(&current()),
+            tasks: HashMap::new(),
+            calls: HashMap::new(),
+            finished: Finished::default(),
+            permits: Permits::default(),
+        }
+    }
+
+    fn serve(mut self) {
+        let kernel = self.host.kernel().clone();
+        let mut is_busy = false;
+        loop {
+            let limit = self.fibers.next_deadline().map(|deadline| deadline.saturating_sub(kernel.now()));
+            let heard = block(&mut self.broker.switchboard.listening(&self.fibers, is_busy), limit);
+            is_busy = heard.as_ref().is_ok_and(|lines| !lines.is_empty());
+            match heard {
+                Ok(lines) => lines.into_iter().for_each(|line| self.hear(line)),
+                Err(Stop::Ended) => break,
+                // Its deadline has come, or it was told to stop with all others, and goes on: it ends with the program.
+                Err(_) => {}
+            }
+            self.fibers.run_ready(kernel.now());
+            self.tell();
+        }
+    }
+
+    /// Answers what is done.
+    fn tell(&mut self) {
+        loop {
+            let finished = std::mem::take(&mut *self.finished.borrow_mut());
+            if finished.is_empty() {
+                return;
+            }
+            for (key, outcome) in finished {
+                self.conclude(key, outcome);
+            }
+        }
+    }
+
+    fn hear(&mut self, number: u64) {
+        let Some(line) = self.broker.switchboard.line(number) else {
+            return;
+        };
+        self.broker.switchboard.flush(&line);
+        while let Some(ask) = line.next() {
+            self.listen_to(&line, ask.message, ask.descriptors);
+            // What it did may be what the next one asks about.
+            self.tell();
+        }
+        if line.has_ended() {
+            self.close(&line);
+        }
+    }
+
+    fn listen_to(&mut self, line: &Arc<Line>, ask: Ask, descriptors: Descriptors) {
+        match ask {
+            Ask::Task(number, name) => {
+                let task = self.fibers.adopt(self.host.kernel(), &name);
+                line.admit(&task);
+                let told = Told::Task(number, task.id().0);
+                self.broker.switchboard.tell(line, &told, Descriptors::new());
+                self.tasks.insert((line.number(), number), task);
+            }
+            Ask::TaskOver(number) => {
+                if let Some(task) = self.tasks.remove(&(line.number(), number)) {
+                    // It may have taken a permit for others to give back.
+                    self.permits.forget(task.id());
+                    self.end(line, &task);
+                }
+            }
+            Ask::Call(call) => self.begin(line, call, descriptors),
+            Ask::Stop(number) => {
+                if let Some(begun) = self.calls.get_mut(&(line.number(), number)) {
+                    begun.is_given_up = true;
+                    begun.task.cancel();
+                }
+            }
+            Ask::Quiet(answers) => line.is_quiet_after(answers),
+            Ask::Dropped(entry) => self.broker.drop_entry(line.number(), entry),
+            Ask::Settle(number) => self.settled(line, number),
+            Ask::Lend(number, errand, entries) => {
+                let handles = self.broker.returned(line.number(), &entries);
+                self.broker.lent.lock().insert((line.number(), errand), handles);
+                self.settled(line, number);
+            }
+        }
+    }
+
+    fn settled(&self, line: &Arc<Line>, number: u64) {
+        self.broker.switchboard.tell(line, &Told::Answer(number, Answer::Settled), Descriptors::new());
+    }
+
+    fn begin(&mut self, line: &Arc<Line>, call: Call, descriptors: Descriptors) {
+        let key = (line.number(), call.number);
+        let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
+            return;
+        };
+        if line.is_new(&call.spot.source) {
+            let number = self.host.kernel().source_number(&call.spot.source);
+            self.broker.switchboard.tell(line, &Told::Source(call.spot.source.clone(), number), Descriptors::new());
+        }
+        let luggage = Luggage::with_handles(descriptors, self.broker.returned(line.number(), &call.handles));
+        // In the name of the caller, which holds the handles among them.
+        let args = run_as(&task, || {
+            let mut args = decode(&call.args, &luggage)?;
+            make_content_over(&mut args, &Holder::current());
+            args.try_cast::<Array>().ok_or_else(|| "they are no arguments".to_string())
+        });
+        drop(luggage);
+        let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
+        self.calls.insert(key, Begun { task: task.clone(), permits, is_given_up: false });
+        let (host, finished) = (self.host.clone(), self.finished.clone());
+        let started = self.fibers.run(&task, move || {
+            let body = AssertUnwindSafe(|| invoke(&host, &call, args));
+            // What a panic says is told by the hook; the caller is told that there was one.
+            let outcome = catch_unwind(body).ok();
+            finished.borrow_mut().push((key, outcome));
+        });
+        if started.is_err() {
+            self.finished.borrow_mut().push((key, None));
+        }
+    }
+
+    fn conclude(&mut self, key: Key, outcome: Option<Outcome<Dynamic>>) {
+        let Some(begun) = self.calls.remove(&key) else {
+            return;
+        };
+        // What was meant for this call must not hit the next.
+        while begun.task.take_cancel() {}
+        if let (Some(change), Some(Ok(value))) = (begun.permits, &outcome) {
+            self.permits.note(begun.task.id(), change, value);
+        }
+        let Some(line) = self.broker.switchboard.line(key.0) else {
+            return;
+        };
+        let (answer, descriptors) = match outcome {
+            Some(Ok(value)) => self.answer_with(&line, &value),
+            Some(Err(mut error)) => {
+                if let Some(Ending::Over) = Ending::of(&error) {
+                    return;
+                }
+                match caught_value(&self.host, &mut error, None).try_cast::<Map>() {
+                    Some(map) if begun.is_given_up && is_cancelled(&map) => (Answer::Stopped, Descriptors::new()),
+                    Some(map) => failed(map),
+                    None => failed(problem("Error", error.to_string())),
+                }
+            }
+            None => failed(problem("Error", "this call failed inside of orch: please report it".into())),
+        };
+        self.broker.switchboard.tell(&line, &Told::Answer(key.1, answer), descriptors);
+    }
+
+    fn answer_with(&self, line: &Line, value: &Dynamic) -> (Answer, Descriptors) {
+        match encode(value, "the result", Way::Down) {
+            Ok(Packed { bytes, luggage }) => {
+                let exported = self.broker.export(line, &luggage);
+                (Answer::Value(ByteBuf::from(bytes), exported), luggage.into_descriptors())
+            }
+            Err(refused) => failed(problem("SendError", refused.to_string())),
+        }
+    }
+
+    /// A task of another process is over.
+    fn end(&mut self, line: &Line, task: &Arc<Task>) {
+        self.fibers.end_one(task);
+        task.end();
+        line.dismiss(task.id());
+    }
+
+    /// A process has ended.
+    fn close(&mut self, line: &Arc<Line>) {
+        let number = line.number();
+        let mut its: Vec<Arc<Task>> = Vec::new();
+        self.tasks.retain(|(of, _), task| {
+            if *of == number {
+                its.push(task.clone());
+            }
+            *of != number
+        });
+        // Nobody is left to be answered.
+        self.calls.retain(|(of, _), _| *of != number);
+        for task in &its {
+            self.end(line, task);
+            self.permits.give_back(task);
+        }
+        self.broker.drop_all(number);
+        self.broker.switchboard.disconnect(line);
+    }
+}
+
+/// However it is left, nobody waits for it.
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.fibers.end();
+        self.broker.switchboard.disconnect_all();
+    }
+}
+
+fn is_cancelled(map: &Map) -> bool {
+    map.get("kind").is_some_and(|kind| kind.is_string() && kind.to_string() == "Cancelled")
+}
+
+fn problem(kind: &str, message: String) -> Map {
+    Map::from([("kind".into(), kind.into()), ("message".into(), message.into())])
+}
+
+fn failed(map: Map) -> (Answer, Descriptors) {
+    let Packed { bytes, luggage } = encode_error(map);
+    (Answer::Failed(ByteBuf::from(bytes)), luggage.into_descriptors())
+}
+
+/// Calls the function, as a script at the caller's place would.
+fn invoke(host: &Arc<Host>, call: &Call, args: Result<Array, String>) -> Outcome<Dynamic> {
+    let spot = &call.spot;
+    let position = if spot.line == 0 { Position::NONE } else { Position::new(spot.line, spot.column) };
+    let mut global = host.engine().new_global_runtime_state();
+    global.source = Some(spot.source.as_str().into());
+    let source = Some(spot.source.as_str());
+    let ctx = NativeCallContext::new_with_all_fields(host.engine(), &call.function, source, &global, position);
+    let mut args = match args {
+        Ok(args) => args,
+        Err(why) => {
+            let message = format!("{}(): the arguments cannot be read where they came to: {why}", call.function);
+            return super::throw::throw(&ctx, "SendError", message);
+        }
+    };
+    let mut args: Vec<&mut Dynamic> = args.iter_mut().collect();
+    ctx.call_native_fn_raw(&call.function, true, &mut args)
+}

@@ -1,0 +1,220 @@
+//! Stand-ins: what a process holds of an object that lives in the process that it got the handle from.
+//!
+//! A stand-in has the type's name and all its functions, and each of them is a call on the way to where the object lives,
+//! made in the name of the current task. So there is one implementation of every function, and one place where it is known
+//! who owns what and who waits for whom. The functions that call script code back are put together from smaller ones, since
+//! script code runs where it was written: see [`super::callbacks`].
+
+use std::any::TypeId;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
+
+use super::callbacks;
+use super::encode::{Inspection, Way, decode, write_array};
+use super::handles::{self, Kind, far_object};
+use super::host::mark;
+use super::luggage::Luggage;
+use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
+use crate::kernel::{Stop, Waitable, current, door, with_current};
+use crate::sync::Fault;
+use crate::worker::ask::{Answer, Exported, Spot};
+use crate::worker::link::{Answered, Asking, FarObject, Link};
+use crate::worker::wire::Descriptors;
+
+/// What stands in for a handle of type `T`.
+pub struct Far<T> {
+    object: Arc<FarObject>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Far<T> {
+    /// Stands in for `object`.
+    pub fn of(object: Arc<FarObject>) -> Far<T> {
+        Far { object, of: PhantomData }
+    }
+
+    /// What it stands in for.
+    pub fn object(&self) -> &Arc<FarObject> {
+        &self.object
+    }
+}
+
+impl<T> Clone for Far<T> {
+    fn clone(&self) -> Self {
+        Self::of(self.object.clone())
+    }
+}
+
+/// Registers for the stand-ins what `vocabulary` has for handles.
+pub fn register(engine: &mut Engine, vocabulary: &Shared<Module>) {
+    let mut module = Module::new();
+    handles::register_far(&mut module);
+    for (name, kind, count) in functions_of_handles(vocabulary) {
+        let mut types = vec![TypeId::of::<Dynamic>(); count];
+        types[0] = kind.far_type();
+        // The vocabulary lives as long as the program, so this is no more than its names.
+        let name: &'static str = name.leak();
+        FuncRegistration::new(name).set_into_module_raw(&mut module, types, forwarded(name));
+    }
+    engine.register_global_module(module.into());
+}
+
+/// The functions whose first argument is a handle: name, kind of handle and number of arguments.
+fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Kind, usize)> {
+    let mut engine = Engine::new_raw();
+    engine.register_global_module(vocabulary.clone());
+    let found = engine.collect_fn_metadata(
+        None::<&NativeCallContext>,
+        |f| {
+            let types = &f.metadata.param_types;
+            let kind = Kind::of_type(*types.first()?)?;
+            (f.metadata.access == FnAccess::Public).then(|| (f.metadata.name.to_string(), kind, types.len()))
+        },
+        false,
+    );
+    found
+}
+
+fn forwarded(name: &'static str) -> RhaiFunc {
+    RhaiFunc::Method {
+        func: Shared::new(move |ctx: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
+            let ctx = ctx.expect("invariant: it is registered with a context");
+            if let Some(lock) = args[0].read_lock::<Far<handles::Lock>>()
+                && let Some(done) = without_a_call(&ctx, name, args.len(), lock.object())
+            {
+                return done;
+            }
+            let args: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
+            callbacks::call(&ctx, name, args)
+        }),
+        has_context: true,
+        is_pure: true,
+        is_volatile: true,
+    }
+}
+
+/// Calls a function where the first of `args` lives.
+///
+/// # Errors
+/// What it throws there; `SendError`, when an argument or the result cannot cross.
+pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<Dynamic> {
+    let about = args.iter().find_map(first_in);
+    let about = about.expect("invariant: functions of stand-ins are called with one");
+    mark(ctx);
+    let link = about.link();
+    let (bytes, luggage) = pack_up(ctx, link, &args)?;
+    let handles = entries(&luggage);
+    let descriptors = luggage.into_descriptors();
+    let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
+    let Answered { answer, descriptors, stop } = match link.call(asking) {
+        Ok(answered) => answered,
+        Err(stop) => return Err(stop.into_thrown(ctx, None)),
+    };
+    drop(args);
+    match stop {
+        Some(stop) if answer == Answer::Stopped => return Err(stop.into_thrown(ctx, None)),
+        // It was done before it could be given up, so the next call hears of it.
+        Some(Stop::Cancelled) => current().cancel(),
+        Some(Stop::Interrupted(signal)) => current().interrupt(signal),
+        _ => {}
+    }
+    arrived(ctx, link, answer, descriptors)
+}
+
+/// What `with` and the like call: as from a script.
+///
+/// # Errors
+/// As [`call`].
+pub fn tell_lock(ctx: &NativeCallContext, name: &'static str, lock: &Dynamic) -> Outcome<()> {
+    match far_object(lock).and_then(|object| without_a_call(ctx, name, 1, &object)) {
+        Some(done) => done.map(drop),
+        None => tell(ctx, name, vec![lock.clone()]),
+    }
+}
+
+/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it.
+fn without_a_call(ctx: &NativeCallContext, name: &str, count: usize, about: &FarObject) -> Option<Outcome<Dynamic>> {
+    match (name, count) {
+        ("release", 1) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
+        ("acquire" | "try_acquire", 1) => {
+            mark(ctx);
+            if let Err(stop) = door::enter() {
+                return Some(Err(stop.into_thrown(ctx, None)));
+            }
+            let was_lost = about.take_lock(ctx.call_source().unwrap_or(""), with_current(|task| task.site()))?;
+            Some(match was_lost {
+                true => Err(Fault::Abandoned(about.core().label()).into_thrown(ctx, None)),
+                false if name == "acquire" => Ok(Dynamic::UNIT),
+                false => Ok(true.into()),
+            })
+        }
+        _ => None,
+    }
+}
+
+/// The first stand-in in a value.
+pub fn first_in(value: &Dynamic) -> Option<Arc<FarObject>> {
+    match value.read_lock::<Array>() {
+        Some(items) => items.iter().find_map(first_in),
+        None => far_object(value),
+    }
+}
+
+/// The same for a function that returns nothing.
+///
+/// # Errors
+/// As [`call`].
+pub fn tell(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<()> {
+    call(ctx, name, args).map(drop)
+}
+
+fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer, descriptors: Descriptors) -> Outcome<Dynamic> {
+    match answer {
+        Answer::Value(bytes, exported) => match decode(&bytes, &luggage_of(link, &exported, descriptors)) {
+            Ok(value) => Ok(value),
+            Err(why) => throw(ctx, "SendError", format!("{}() returned what nobody can read: {why}", ctx.fn_name())),
+        },
+        Answer::Failed(bytes) => {
+            let map = decode(&bytes, &Luggage::of(descriptors)).ok().and_then(|value| value.try_cast::<Map>());
+            Err(Problem::again(ctx, map.unwrap_or_default()).thrown())
+        }
+        // Only somebody who has stopped is told so, and that one does not come here.
+        Answer::Stopped | Answer::Settled => Err(Ending::Over.thrown(ctx.call_position())),
+    }
+}
+
+/// Arguments, for the process at the other end of `link`.
+fn pack_up(ctx: &NativeCallContext, link: &Arc<Link>, args: &[Dynamic]) -> Outcome<(Vec<u8>, Luggage)> {
+    let refused = |what: String| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
+    // The first is what the function belongs to, or a list of such.
+    let mut inspection = Inspection::of(Way::Up(Some(link)));
+    for (i, arg) in args.iter().enumerate() {
+        let path = if i == 0 { "the list".to_string() } else { format!("args[{}]", i - 1) };
+        inspection.check(arg, &path).map_err(|found| refused(found.to_string()))?;
+    }
+    let mut luggage = Luggage::default();
+    let bytes = write_array(args, &mut luggage).map_err(refused)?;
+    Ok((bytes, luggage))
+}
+
+fn spot(ctx: &NativeCallContext) -> Spot {
+    let number = |n: Option<usize>| n.and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+    let at = ctx.call_position();
+    Spot { source: ctx.call_source().unwrap_or("").to_string(), line: number(at.line()), column: number(at.position()) }
+}
+
+/// The entries of handles that go back to where they come from.
+pub fn entries(luggage: &Luggage) -> Vec<u64> {
+    luggage.handles().iter().filter_map(far_object).map(|object| object.entry()).collect()
+}
+
+/// The stand-ins for what was exported, and the descriptors that came with it.
+pub fn luggage_of(link: &Arc<Link>, exported: &[Exported], descriptors: Descriptors) -> Luggage {
+    let stand_in = |exported: &Exported| {
+        let kind = Kind::named(&exported.kind)?;
+        Some(kind.stand_in(link.stand_in(exported, kind.name)))
+    };
+    Luggage::with_handles(descriptors, exported.iter().filter_map(stand_in).collect())
+}

@@ -1,0 +1,105 @@
+//! What a process asks of the one that its handles come from, and what it is told, on a socket of their own.
+//!
+//! A call says which task makes it: that one owns the lock it gets, and waits in the reports. Each exported handle is one
+//! entry on the other side, which lives until the process says that it has dropped it, or has ended.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// A handle on its way down: the process gets a stand-in for it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The number of the entry.
+    pub entry: u64,
+    /// The type of the handle: `Lock`.
+    pub kind: String,
+    /// The number of the object, for reports.
+    pub object: u64,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// For a lock whose state the process can see.
+    pub lock: Option<SharedLock>,
+}
+
+/// Where a process sees the state of a lock.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedLock {
+    /// The place in the slab.
+    pub place: u32,
+    /// Its owner can take it again.
+    pub is_reentrant: bool,
+}
+
+/// Where in a script a call stands.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// The path of the script.
+    pub source: String,
+    /// The line, or 0.
+    pub line: u16,
+    /// The column, or 0.
+    pub column: u16,
+}
+
+/// A function to be called with a handle.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The number of the call, for its answer.
+    pub number: u64,
+    /// Who makes it.
+    pub task: u64,
+    /// The function, by Rhai's name.
+    pub function: String,
+    /// The arguments; only `script/` can read them.
+    pub args: ByteBuf,
+    /// The handles among them, by the numbers of their entries.
+    pub handles: Vec<u64>,
+    /// Where it stands.
+    pub spot: Spot,
+}
+
+/// What a process asks.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A task calls for the first time: its number and its name.
+    Task(u64, String),
+    /// A task makes no more calls: what it owns is abandoned.
+    TaskOver(u64),
+    /// A function is to be called.
+    Call(Call),
+    /// The caller does not want to wait for the answer to this call any more.
+    Stop(u64),
+    /// Nobody in the process can do anything until another answer comes than those that have come so far, which are so many.
+    Quiet(u64),
+    /// An entry is not used any more.
+    Dropped(u64),
+    /// To be answered when all before it was done.
+    Settle(u64),
+    /// These entries belong to the reply to an errand, which comes by the other way; to be answered. The number of the call,
+    /// and that of the errand.
+    Lend(u64, u64, Vec<u64>),
+}
+
+/// What it is told.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// The answer to the call of this number.
+    Answer(u64, Answer),
+    /// The task of this number is the one of that number here, as the owner of locks.
+    Task(u64, u64),
+    /// The number of a source here, in places of scripts.
+    Source(String, u16),
+}
+
+/// What became of a call.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It returned this, with these handles in it.
+    Value(ByteBuf, Vec<Exported>),
+    /// It failed with this error.
+    Failed(ByteBuf),
+    /// It was given up before it was done: nothing has happened.
+    Stopped,
+    /// All before it was done.
+    Settled,
+}

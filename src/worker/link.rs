@@ -1,0 +1,472 @@
+//! The way from a process to the one that its handles come from.
+//!
+//! Who waits for an answer polls the socket itself, takes in whatever comes and wakes those it is for: nothing is read by a
+//! thread that nobody asked for.
+//!
+//! Invariants: each call has one answer, and one task that takes it; a task that has called is made known before, and made
+//! known to be over when it ends.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+use serde_bytes::ByteBuf;
+
+use super::ask::{Answer, Ask, Call, Exported, SharedLock, Spot, Told};
+use super::pipe::{Incoming, Outgoing};
+use super::wire::{Descriptors, Letter};
+use crate::kernel::door::{self, block_through};
+use crate::kernel::{
+    Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
+    with_current,
+};
+
+use crate::sync::lock_state::{LockState, Slab};
+
+/// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
+const PATIENCE: Duration = Duration::from_micros(50);
+
+/// What was looked up last.
+#[derive(Clone, Copy)]
+struct Last {
+    /// The link, how often tasks were forgotten by then, and the task.
+    key: (usize, u64, TaskId),
+    /// Where the text of the source's name lies.
+    place: (usize, usize),
+    me: u64,
+    number: u16,
+}
+
+thread_local! {
+    static LAST: Cell<Last> = const { Cell::new(Last { key: (0, 0, TaskId(0)), place: (0, 0), me: 0, number: 0 }) };
+}
+
+struct State {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// The calls that are not answered yet, or whose answers nobody has taken.
+    open: HashMap<u64, Open>,
+    /// How many answers have come.
+    answers: u64,
+    /// After how many of them it was said last that nobody can do anything.
+    quiet_after: Option<u64>,
+    /// The tasks that are known on the other side, with their numbers there, once these have come.
+    known: HashMap<TaskId, Option<u64>>,
+    /// The numbers of sources on the other side.
+    sources: HashMap<String, u16>,
+}
+
+struct Open {
+    caller: TaskId,
+    waker: Option<Waker>,
+    answer: Option<Letter<Answer>>,
+}
+
+/// See the module.
+pub struct Link {
+    core: Arc<ObjectCore>,
+    /// Where the states of locks lie.
+    slab: Option<Arc<Slab>>,
+    state: Mutex<State>,
+    calls: AtomicU64,
+    /// How often a task was forgotten.
+    changes: AtomicU64,
+    /// Something was said that is not known to be done.
+    unsettled: AtomicBool,
+}
+
+/// A call to be made.
+pub struct Asking<'a> {
+    /// The function, by Rhai's name.
+    pub function: &'static str,
+    /// The arguments.
+    pub args: Vec<u8>,
+    /// The descriptors among them.
+    pub descriptors: Descriptors,
+    /// The handles among them.
+    pub handles: Vec<u64>,
+    /// Where it stands.
+    pub spot: Spot,
+    /// What it is about, for reports.
+    pub about: &'a Arc<FarObject>,
+}
+
+/// What became of a call, and whether the task was told to stop meanwhile.
+pub struct Answered {
+    /// What became of it.
+    pub answer: Answer,
+    /// The descriptors that belong to it.
+    pub descriptors: Descriptors,
+    /// What the task was told, if it was.
+    pub stop: Option<Stop>,
+}
+
+impl Answered {
+    fn of(letter: Letter<Answer>, stop: Option<Stop>) -> Answered {
+        Answered { answer: letter.message, descriptors: letter.descriptors, stop }
+    }
+}
+
+impl Link {
+    /// The link of this process, by this socket, and with this slab, without which all is done by calls.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(kernel: &Arc<Kernel>, socket: Arc<OwnedFd>, slab: Option<Arc<Slab>>) -> io::Result<Arc<Link>> {
+        ioctl_fionbio(&socket, true)?;
+        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        let state = State {
+            incoming: Incoming::new(socket.clone()),
+            outgoing: Outgoing::new(socket),
+            open: HashMap::new(),
+            answers: 0,
+            quiet_after: None,
+            known: HashMap::new(),
+            sources: HashMap::new(),
+        };
+        let link = Arc::new(Link {
+            core: ObjectCore::new_in(kernel, "Link", Site::NONE),
+            slab,
+            state: Mutex::new(state),
+            calls: AtomicU64::new(1),
+            changes: AtomicU64::new(0),
+            unsettled: AtomicBool::new(false),
+        });
+        let listed: Arc<dyn Waitable> = link.clone();
+        kernel.list(&listed);
+        let (weak, program) = (Arc::downgrade(&link), Arc::downgrade(kernel));
+        kernel.detector().after_search(move || {
+            if let (Some(link), Some(kernel)) = (weak.upgrade(), program.upgrade()) {
+                link.look_for_rest(&kernel);
+            }
+        });
+        Ok(link)
+    }
+
+    /// A stand-in for what was exported.
+    pub fn stand_in(self: &Arc<Self>, exported: &Exported, kind: &'static str) -> Arc<FarObject> {
+        let core = ObjectCore::of_elsewhere(self.core.kernel(), exported.object, kind);
+        if let Some(name) = &exported.name {
+            core.set_name(name);
+        }
+        Arc::new(FarObject { core, link: self.clone(), entry: exported.entry, lock: exported.lock })
+    }
+
+    /// Makes a call and waits for the answer. A task that is told to stop meanwhile gives the call up, if that is still
+    /// possible.
+    ///
+    /// # Errors
+    /// [`Stop`], when nothing was asked, or nobody answers.
+    pub fn call(self: &Arc<Self>, asking: Asking) -> Result<Answered, Stop> {
+        let me = current();
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let function = asking.function;
+        {
+            let mut state = self.state.lock();
+            state.make_known(&me);
+            state.open_for(number, me.id());
+            let call = Call {
+                number,
+                task: me.id().0,
+                function: function.to_string(),
+                args: ByteBuf::from(asking.args),
+                handles: asking.handles,
+                spot: asking.spot,
+            };
+            state.say_with(&Ask::Call(call), asking.descriptors);
+        }
+        let mut answering = Answering { link: self, about: asking.about.clone(), number, verb: verb_of(function) };
+        match block(&mut answering, None) {
+            Ok(answer) => return answer.map(|letter| Answered::of(letter, None)),
+            Err(Stop::Ended) => {
+                self.state.lock().open.remove(&number);
+                return Err(Stop::Ended);
+            }
+            Err(stop) => {
+                self.say(&Ask::Stop(number));
+                let letter = block_through(&mut answering, None)??;
+                Ok(Answered::of(letter, Some(stop)))
+            }
+        }
+    }
+
+    /// Waits until all that was said before is done, if there is anything.
+    pub fn settle(self: &Arc<Self>) {
+        if self.unsettled.swap(false, Ordering::AcqRel) {
+            self.ask(Ask::Settle);
+        }
+    }
+
+    /// Keeps these entries on the other side for the reply to errand `errand`, whatever becomes of this process.
+    pub fn lend(self: &Arc<Self>, errand: u64, entries: Vec<u64>) {
+        self.unsettled.store(false, Ordering::Release);
+        self.ask(|number| Ask::Lend(number, errand, entries));
+    }
+
+    fn ask(self: &Arc<Self>, ask: impl FnOnce(u64) -> Ask) {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        {
+            let mut state = self.state.lock();
+            state.open_for(number, current().id());
+            state.say(&ask(number));
+        }
+        let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0, lock: None });
+        // The end of the program ends this too, and then nobody asks.
+        let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
+    }
+
+    /// Says so when every task waits for an answer, so that the other side knows whom to look for in a search for deadlocks. An
+    /// answer that has not been taken in yet is one more than is said here.
+    fn look_for_rest(&self, kernel: &Kernel) {
+        let mut state = self.state.lock();
+        let is_new = state.quiet_after != Some(state.answers);
+        if is_new && !state.open.is_empty() && !kernel.may_act(|task| state.awaits(task)) {
+            state.quiet_after = Some(state.answers);
+            let answers = state.answers;
+            state.say(&Ask::Quiet(answers));
+        }
+    }
+
+    /// The number of the current task on the other side, and that of a source; nearly always those asked for last in this thread.
+    fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
+        let task = with_current(|task| task.id());
+        let key = (std::ptr::from_ref(self).addr(), self.changes.load(Ordering::Acquire), task);
+        let place = source.map_or((0, 0), |source| (source.as_ptr().addr(), source.len()));
+        let last = LAST.get();
+        if last.key == key && (source.is_none() || last.place == place) {
+            return Some((last.me, last.number));
+        }
+        let state = self.state.lock();
+        let me = state.known.get(&task).copied().flatten()?;
+        let number = source.map_or(Some(0), |source| state.sources.get(source).copied())?;
+        LAST.set(Last { key, place, me, number });
+        Some((me, number))
+    }
+
+    fn say(&self, ask: &Ask) {
+        self.state.lock().say(ask);
+    }
+
+    fn dropped(&self, entry: u64) {
+        self.say(&Ask::Dropped(entry));
+        self.unsettled.store(true, Ordering::Release);
+    }
+}
+
+impl State {
+    fn say(&mut self, ask: &Ask) {
+        self.say_with(ask, Descriptors::new());
+    }
+
+    fn say_with(&mut self, ask: &Ask, descriptors: Descriptors) {
+        // None of the messages can fail to be written down; what is not out yet goes out while somebody waits.
+        let _written = self.outgoing.put(ask, descriptors);
+        self.outgoing.flush();
+    }
+
+    fn open_for(&mut self, number: u64, caller: TaskId) {
+        self.open.insert(number, Open { caller, waker: None, answer: None });
+    }
+
+    /// True when this task waits for an answer that has not come.
+    fn awaits(&self, task: TaskId) -> bool {
+        self.open.values().any(|open| open.caller == task && open.answer.is_none())
+    }
+
+    fn make_known(&mut self, task: &Task) {
+        if let Entry::Vacant(vacant) = self.known.entry(task.id()) {
+            vacant.insert(None);
+            // So that its end is told to the link, as to any object that it owns.
+            task.took();
+            self.say(&Ask::Task(task.id().0, task.name().to_string()));
+        }
+    }
+
+    /// Takes in what has come.
+    fn take_in(&mut self) {
+        self.outgoing.flush();
+        while let Ok(Some(Letter { message, descriptors })) = self.incoming.take() {
+            match message {
+                Told::Answer(number, message) => self.answered(number, Letter { message, descriptors }),
+                Told::Task(task, number) => {
+                    if let Some(known) = self.known.get_mut(&TaskId(task)) {
+                        *known = Some(number);
+                    }
+                }
+                Told::Source(source, number) => _ = self.sources.insert(source, number),
+            }
+        }
+    }
+
+    fn answered(&mut self, number: u64, answer: Letter<Answer>) {
+        self.answers += 1;
+        if let Some(open) = self.open.get_mut(&number) {
+            open.answer = Some(answer);
+            if let Some(waker) = open.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// Looks a moment whether its owner gives it back; not when somebody stands in line for it.
+fn take_soon(state: LockState, me: u64, site: u64) -> bool {
+    for _ in 0..door::pauses() {
+        if state.take_free(me, site) {
+            return true;
+        }
+        if state.is_waited_for() {
+            return false;
+        }
+        std::hint::spin_loop();
+    }
+    false
+}
+
+/// The word for people: `value.x` is `get$x` for Rhai.
+fn verb_of(function: &'static str) -> &'static str {
+    match function.split_once('$') {
+        Some(("get" | "set", property)) => property,
+        Some(_) => "index",
+        None => function,
+    }
+}
+
+impl Waitable for Link {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Somebody
+    }
+
+    fn owner_ended(&self, task: TaskId) {
+        let mut state = self.state.lock();
+        if state.known.remove(&task).is_some() {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            state.say(&Ask::TaskOver(task.0));
+            self.unsettled.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// An object that lives in another process, for as long as somebody here uses it.
+pub struct FarObject {
+    core: Arc<ObjectCore>,
+    link: Arc<Link>,
+    entry: u64,
+    lock: Option<SharedLock>,
+}
+
+impl FarObject {
+    /// The way to it.
+    pub fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// Takes this lock for the current task, which is at `site` in `source`, without a call: `Some(true)` when its last owner
+    /// has lost it; `None` when it has to be asked for.
+    pub fn take_lock(&self, source: &str, site: Site) -> Option<bool> {
+        let lock = self.lock?;
+        let state = self.link.slab.as_ref()?.state(lock.place)?;
+        let (me, number) = self.link.me_and_source(Some(source))?;
+        let site = Site::new(number, site.line(), site.column()).to_bits();
+        let taken =
+            state.take_free(me, site) || (lock.is_reentrant && state.take_again(me)) || take_soon(state, me, site);
+        taken.then(|| state.was_abandoned())
+    }
+
+    /// Gives this lock back without a call; false when that has to be asked for.
+    pub fn give_lock_back(&self) -> bool {
+        let state = self.lock.and_then(|lock| self.link.slab.as_ref()?.state(lock.place));
+        let Some(state) = state else {
+            return false;
+        };
+        self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me))
+    }
+
+    /// The number of its entry on the other side.
+    pub fn entry(&self) -> u64 {
+        self.entry
+    }
+}
+
+impl Waitable for FarObject {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Somebody
+    }
+}
+
+impl std::fmt::Debug for FarObject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.core.label())
+    }
+}
+
+impl Drop for FarObject {
+    fn drop(&mut self) {
+        if self.entry != 0 {
+            self.link.dropped(self.entry);
+        }
+    }
+}
+
+struct Answering<'a> {
+    link: &'a Arc<Link>,
+    about: Arc<FarObject>,
+    number: u64,
+    verb: &'static str,
+}
+
+impl Operation for Answering<'_> {
+    type Output = Result<Letter<Answer>, Stop>;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
+        let mut state = self.link.state.lock();
+        state.take_in();
+        if let Some(answer) = state.open.get_mut(&self.number).and_then(|open| open.answer.take()) {
+            state.open.remove(&self.number);
+            return Poll::Ready(Ok(answer));
+        }
+        if state.incoming.has_ended() {
+            // The other process is gone, and this one is about to end too.
+            return Poll::Ready(Err(Stop::Ended));
+        }
+        if let Some(open) = state.open.get_mut(&self.number) {
+            open.waker = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    fn abandon(&mut self) {}
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.about.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        self.verb
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let state = self.link.state.lock();
+        [state.incoming.source(), state.outgoing.source()].into_iter().flatten().collect()
+    }
+}

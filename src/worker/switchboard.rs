@@ -1,0 +1,291 @@
+//! Where the calls of other processes come in: one line for each process that was given a handle.
+//!
+//! Invariants: a line is looked at by the one who serves all of them; what a process said before its end is heard before its
+//! line is over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+
+use super::ask::{Ask, Told};
+use super::pipe::{Incoming, Outgoing};
+use super::wire::{Descriptors, Letter};
+use crate::kernel::fiber::Fibers;
+use crate::kernel::{
+    Enders, Handle, Holder, Kernel, ObjectCore, Operation, Site, Source, Task, TaskId, Waitable, Waker,
+};
+use crate::sync::Event;
+
+/// How long to look for the next call before sleeping.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+struct Traffic {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// How many answers were sent.
+    answers: u64,
+    /// It is watched for room to write, too.
+    full: bool,
+}
+
+/// The line of one process.
+pub struct Line {
+    core: Arc<ObjectCore>,
+    number: u64,
+    socket: Arc<OwnedFd>,
+    traffic: Mutex<Traffic>,
+    holders: Mutex<Holders>,
+    over: Arc<Event>,
+    /// The sources whose numbers it was told.
+    sources: Mutex<BTreeSet<String>>,
+}
+
+/// Who can use what the process was given.
+#[derive(Default)]
+struct Holders {
+    /// Its tasks that have called.
+    tasks: BTreeMap<TaskId, Handle<Line>>,
+    /// Anybody in it, unless all of it waits for answers.
+    anybody: Option<Handle<Line>>,
+}
+
+impl Line {
+    /// The object that stands for the process in the search for deadlocks: it holds what the process was given.
+    pub fn holder(&self) -> Holder {
+        Holder::Object(self.core.clone())
+    }
+
+    /// True the first time that it hears of this source.
+    pub fn is_new(&self, source: &str) -> bool {
+        let mut sources = self.sources.lock();
+        !sources.contains(source) && sources.insert(source.to_string())
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What it asks next, if it has asked.
+    pub fn next(&self) -> Option<Letter<Ask>> {
+        // Who does not speak the language is not listened to any more: that is the end of the line.
+        self.traffic.lock().incoming.take().ok().flatten()
+    }
+
+    /// True when nothing more will be asked.
+    pub fn has_ended(&self) -> bool {
+        self.traffic.lock().incoming.has_ended()
+    }
+
+    /// Raised when everything of the process here is cleared up.
+    pub fn over(&self) -> &Arc<Event> {
+        &self.over
+    }
+
+    /// A task of the process has called, and stands here as `task`.
+    pub fn admit(self: &Arc<Self>, task: &Task) {
+        let handle = Handle::for_holder(self.clone(), Holder::Task(task.id()));
+        self.holders.lock().tasks.insert(task.id(), handle);
+    }
+
+    /// It makes no more calls.
+    pub fn dismiss(&self, task: TaskId) {
+        let gone = self.holders.lock().tasks.remove(&task);
+        drop(gone);
+    }
+
+    /// The process says that it waits for answers only, when so many had come.
+    pub fn is_quiet_after(&self, answers: u64) {
+        let mut anybody = None;
+        let traffic = self.traffic.lock();
+        if traffic.answers == answers {
+            anybody = self.holders.lock().anybody.take();
+        }
+        drop(traffic);
+        // Its end may be what a search waits for.
+        drop(anybody);
+    }
+
+    fn may_act(self: &Arc<Self>) {
+        let mut holders = self.holders.lock();
+        if holders.anybody.is_none() {
+            holders.anybody = Some(Handle::for_holder(self.clone(), Holder::Outside));
+        }
+    }
+}
+
+impl Waitable for Line {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+}
+
+/// See the module.
+pub struct Switchboard {
+    core: Arc<ObjectCore>,
+    epoll: Arc<OwnedFd>,
+    lines: Mutex<BTreeMap<u64, Arc<Line>>>,
+    next: AtomicU64,
+}
+
+impl Switchboard {
+    /// One without lines.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(kernel: &Arc<Kernel>) -> io::Result<Arc<Switchboard>> {
+        let epoll = Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
+        let core = ObjectCore::new_in(kernel, "Switchboard", Site::NONE);
+        Ok(Arc::new(Switchboard { core, epoll, lines: Mutex::default(), next: AtomicU64::new(1) }))
+    }
+
+    /// A new line, and the end that the process called `name` gets.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn connect(&self, name: &str) -> io::Result<(Arc<Line>, OwnedFd)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let socket: Arc<OwnedFd> = Arc::new(ours.into());
+        let core = ObjectCore::new_in(self.core.kernel(), "Process", Site::NONE);
+        core.set_name(name);
+        let traffic = Traffic {
+            incoming: Incoming::new(socket.clone()),
+            outgoing: Outgoing::new(socket.clone()),
+            answers: 0,
+            full: false,
+        };
+        let line = Arc::new(Line {
+            core,
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            socket,
+            traffic: Mutex::new(traffic),
+            holders: Mutex::default(),
+            over: Event::new(),
+            sources: Mutex::default(),
+        });
+        line.may_act();
+        self.lines.lock().insert(line.number, line.clone());
+        epoll::add(&self.epoll, &line.socket, epoll::EventData::new_u64(line.number), epoll::EventFlags::IN)?;
+        Ok((line, theirs.into()))
+    }
+
+    /// The line of this number.
+    pub fn line(&self, number: u64) -> Option<Arc<Line>> {
+        self.lines.lock().get(&number).cloned()
+    }
+
+    /// Answers on a line, or tells something else.
+    pub fn tell(&self, line: &Arc<Line>, told: &Told, descriptors: Descriptors) {
+        let is_answer = matches!(told, Told::Answer(..));
+        if is_answer {
+            line.may_act();
+        }
+        let mut traffic = line.traffic.lock();
+        traffic.answers += u64::from(is_answer);
+        // None of the messages can fail to be written down.
+        let _written = traffic.outgoing.put(told, descriptors);
+        drop(traffic);
+        self.flush(line);
+    }
+
+    /// Sends what the process takes now; the rest goes out when it takes more.
+    pub fn flush(&self, line: &Line) {
+        let mut traffic = line.traffic.lock();
+        let full = !traffic.outgoing.flush();
+        if full != traffic.full {
+            traffic.full = full;
+            let flags = if full { epoll::EventFlags::IN | epoll::EventFlags::OUT } else { epoll::EventFlags::IN };
+            // It is watched as long as it is listed.
+            let _watched = epoll::modify(&self.epoll, &line.socket, epoll::EventData::new_u64(line.number), flags);
+        }
+    }
+
+    /// The process is gone, or not listened to any more.
+    pub fn disconnect(&self, line: &Arc<Line>) {
+        // It is watched as long as it is listed.
+        let _watched = epoll::delete(&self.epoll, &line.socket);
+        self.lines.lock().remove(&line.number);
+        // The process itself is about to end, and so is whatever waits for that.
+        line.may_act();
+        let tasks = std::mem::take(&mut line.holders.lock().tasks);
+        drop(tasks);
+        line.over.set();
+    }
+
+    /// Nobody listens any more.
+    pub fn disconnect_all(&self) {
+        let lines: Vec<Arc<Line>> = self.lines.lock().values().cloned().collect();
+        lines.iter().for_each(|line| self.disconnect(line));
+    }
+
+    /// An operation that waits until something comes in, or one of `fibers` can go on: the numbers of the lines.
+    /// Who was asked something just now looks for more a moment before it sleeps: `is_busy`.
+    pub fn listening<'a>(self: &Arc<Self>, fibers: &'a Fibers, is_busy: bool) -> Listening<'a> {
+        Listening { switchboard: self.clone(), fibers, is_busy }
+    }
+}
+
+impl Waitable for Switchboard {
+    fn core(&self) -> &Arc<ObjectCore> {
+        &self.core
+    }
+
+    fn enders(&self) -> Enders {
+        Enders::Somebody
+    }
+}
+
+/// See [`Switchboard::listening`].
+pub struct Listening<'a> {
+    switchboard: Arc<Switchboard>,
+    fibers: &'a Fibers,
+    is_busy: bool,
+}
+
+impl Operation for Listening<'_> {
+    type Output = Vec<u64>;
+
+    fn poll(&mut self, _waker: &Waker) -> Poll<Vec<u64>> {
+        let mut events = Vec::with_capacity(64);
+        // It fails when a signal comes, and then this is asked again.
+        let _count = epoll::wait(&self.switchboard.epoll, spare_capacity(&mut events), Some(&Timespec::default()));
+        if events.is_empty() && !self.fibers.has_ready() && !self.fibers.has_news() {
+            return Poll::Pending;
+        }
+        Poll::Ready(events.iter().map(|event| event.data.u64()).collect())
+    }
+
+    fn abandon(&mut self) {}
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.switchboard.clone()
+    }
+
+    fn verb(&self) -> &'static str {
+        "listen"
+    }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+
+    fn patience(&self) -> Duration {
+        if self.is_busy { PATIENCE } else { Duration::ZERO }
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        let mut sources = self.fibers.sources();
+        sources.push(Source::readable(&self.switchboard.epoll));
+        sources
+    }
+}
