@@ -18,6 +18,7 @@ pub mod capture;
 pub mod caught;
 pub mod chunks;
 mod command;
+mod command_parts;
 pub mod constants;
 pub mod crossing;
 pub mod done;
