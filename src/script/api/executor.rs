@@ -169,7 +169,8 @@ pub mod functions {
 
     /// The same with options: `name`, `initializer` and `initargs` (run by each process first), `max_tasks_per_child` (a
     /// process is replaced after so many jobs), `retries` (how often a job is run again whose process died;
-    /// `tries` of the `WorkerDied` says how often it was tried in all).
+    /// `tries` of the `WorkerDied` says how often it was tried in all; a `Connection`, which moves to one process, cannot be
+    /// given to such jobs).
     ///
     /// # Errors
     /// As `ThreadPoolExecutor(n, options)`; `SendError` when the initializer cannot cross.
