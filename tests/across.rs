@@ -83,7 +83,9 @@ fn pools_of_processes_use_handles() {
             q.put("for the pool");
             print(f.result());
             print(pool.apply(|q| q, [q]) == q);
-            print(pool.starmap(guarded, [[v], [v]]));
+            let both = pool.starmap(guarded, [[v], [v]]);
+            both.sort();
+            print(both);
         }
         print(v.value);
         "#,
@@ -170,4 +172,50 @@ fn what_is_given_is_counted_and_freed() {
         "#,
         "true\n",
     );
+}
+
+#[test]
+fn who_puts_into_a_closed_queue_is_told_at_once_or_at_the_end() {
+    both(
+        r#"
+        let q = Queue();
+        let start = Event();
+        let p = spawn_process(|q, start| { q.put(1); start.wait(); try { q.put(2); } catch (e) { return e.kind } "?" }, [q, start]);
+        print(q.get());
+        q.close();
+        start.set();
+        print(p.join());
+        "#,
+        "1\nClosed\n",
+    );
+    // Nothing has told the process that the queue is closed, and it asks for nothing more.
+    let late = r#"
+        let q = Queue();
+        let p = spawn_process(|q| { q.put(1); sleep(0.3); q.put(2); "done" }, [q]);
+        q.get();
+        q.close();
+        try { print(p.join()); } catch (e) { print(`${e.kind} ${e.line}`); }
+        with Pool(1) as pool {
+            let q = Queue();
+            let f = pool.apply_async(|q| { q.put(1); sleep(0.3); q.put(2); }, [q]);
+            q.get();
+            q.close();
+            try { f.result(); print("?"); } catch (e) { print(e.kind); }
+            print(pool.apply(|| "goes on", []));
+        }
+    "#;
+    both(late, "Closed 3\nClosed\ngoes on\n");
+}
+
+#[test]
+fn what_was_put_before_a_process_died_is_there_in_order() {
+    let script = r#"
+        let q = Queue();
+        let p = spawn_process(|q| { for i in 0..3000 { q.put(i); } kill(getpid(), "KILL"); }, [q]);
+        try { p.join(); } catch (e) { print(e.kind); }
+        let wanted = 0;
+        while !q.empty() { if q.get() != wanted { throw "out of order"; } wanted += 1; }
+        print(wanted);
+    "#;
+    Program::script(script).run().prints("WorkerDied\n3000\n");
 }

@@ -18,8 +18,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
@@ -30,16 +30,23 @@ use super::encode::{Way, decode, encode, encode_error};
 use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
-use super::parcel::make_content_over;
+use super::parcel::{Parcel, make_content_over};
 use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
 use crate::kernel::task::run_as;
 use crate::kernel::{Holder, Kernel, Role, Stop, Task, block, current};
+use crate::sync::Queue;
 use crate::sync::lock_state::Slab;
 use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Told};
 use crate::worker::switchboard::{Line, Switchboard};
 use crate::worker::wire::Descriptors;
+
+/// So many queues of a process are looked at for each answer; into more of them things are put as into others.
+const MOST_BOUNDLESS: usize = 16;
+
+/// The number of an entry, and the queue.
+type Posting = (u64, Weak<Queue<Parcel>>);
 
 /// See the module.
 pub struct Broker {
@@ -49,6 +56,9 @@ pub struct Broker {
     /// What belongs to replies, by the numbers of line and errand.
     lent: Mutex<BTreeMap<Key, Vec<Dynamic>>>,
     next: AtomicU64,
+    /// The queues into which processes put things without waiting for an answer, and which are not known to be closed there, by
+    /// the numbers of lines.
+    boundless: Mutex<BTreeMap<u64, Vec<Posting>>>,
     /// Where the states of locks lie that processes have; without it all is done by calls.
     slab: Option<Arc<Slab>>,
 }
@@ -66,6 +76,7 @@ impl Broker {
             entries: Mutex::default(),
             lent: Mutex::default(),
             next: AtomicU64::new(1),
+            boundless: Mutex::default(),
             slab: Slab::new().ok(),
         });
         let task = kernel.new_task("broker", Role::Service, true);
@@ -98,8 +109,20 @@ impl Broker {
             Some(SharedLock { place, is_reentrant: lock.is_reentrant() })
         });
         let entry = self.next.fetch_add(1, Ordering::Relaxed);
+        let boundless =
+            value.read_lock::<handles::Queue>().filter(|queue| queue.takes_all()).map(|queue| queue.0.clone());
+        let is_boundless = boundless.is_some_and(|queue| {
+            let mut boundless = self.boundless.lock();
+            let queues = boundless.entry(line.number()).or_default();
+            queues.retain(|(_, queue)| queue.strong_count() > 0);
+            let has_room = queues.len() < MOST_BOUNDLESS;
+            if has_room {
+                queues.push((entry, Arc::downgrade(queue.object())));
+            }
+            has_room
+        });
         self.entries.lock().insert((line.number(), entry), value);
-        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock })
+        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock, is_boundless })
     }
 
     /// The handles that a process sends back, by the numbers of their entries.
@@ -144,6 +167,10 @@ type Key = (u64, u64);
 /// A call that was begun.
 struct Begun {
     task: Arc<Task>,
+    /// The caller's own number.
+    number: u64,
+    /// Somebody waits for the answer.
+    is_awaited: bool,
     /// The permits that it takes or gives back, if that is what it does.
     permits: Option<Change>,
     is_given_up: bool,
@@ -240,7 +267,8 @@ impl Desk {
                     self.end(line, &task);
                 }
             }
-            Ask::Call(call) => self.begin(line, call, descriptors),
+            Ask::Call(call) => self.begin(line, call, descriptors, true),
+            Ask::Post(call) => self.begin(line, call, descriptors, false),
             Ask::Stop(number) => {
                 if let Some(begun) = self.calls.get_mut(&(line.number(), number)) {
                     begun.is_given_up = true;
@@ -262,7 +290,7 @@ impl Desk {
         self.broker.switchboard.tell(line, &Told::Answer(number, Answer::Settled), Descriptors::new());
     }
 
-    fn begin(&mut self, line: &Arc<Line>, call: Call, descriptors: Descriptors) {
+    fn begin(&mut self, line: &Arc<Line>, call: Call, descriptors: Descriptors, is_awaited: bool) {
         let key = (line.number(), call.number);
         let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
             return;
@@ -280,7 +308,8 @@ impl Desk {
         });
         drop(luggage);
         let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
-        self.calls.insert(key, Begun { task: task.clone(), permits, is_given_up: false });
+        self.calls
+            .insert(key, Begun { task: task.clone(), number: call.task, is_awaited, permits, is_given_up: false });
         let (host, finished) = (self.host.clone(), self.finished.clone());
         let started = self.fibers.run(&task, move || {
             let body = AssertUnwindSafe(|| invoke(&host, &call, args));
@@ -319,7 +348,31 @@ impl Desk {
             }
             None => failed(problem("Error", "this call failed inside of orch: please report it".into())),
         };
-        self.broker.switchboard.tell(&line, &Told::Answer(key.1, answer), descriptors);
+        let told = match answer {
+            Answer::Failed(bytes) if !begun.is_awaited => Told::PostFailed(begun.number, bytes),
+            _ if !begun.is_awaited => return,
+            answer => {
+                self.tell_closed(&line);
+                Told::Answer(key.1, answer)
+            }
+        };
+        self.broker.switchboard.tell(&line, &told, descriptors);
+    }
+
+    /// Whoever has an answer knows which queues were closed before it.
+    fn tell_closed(&self, line: &Arc<Line>) {
+        let mut boundless = self.broker.boundless.lock();
+        let Some(queues) = boundless.get_mut(&line.number()) else {
+            return;
+        };
+        queues.retain(|(entry, queue)| {
+            // One that nobody has any more is of no interest.
+            let closed = queue.upgrade().map(|queue| queue.is_closed());
+            if closed == Some(true) {
+                self.broker.switchboard.tell(line, &Told::Closed(*entry), Descriptors::new());
+            }
+            closed == Some(false)
+        });
     }
 
     fn answer_with(&self, line: &Line, value: &Dynamic) -> (Answer, Descriptors) {
@@ -356,6 +409,7 @@ impl Desk {
             self.permits.give_back(task);
         }
         self.broker.drop_all(number);
+        self.broker.boundless.lock().remove(&number);
         self.broker.switchboard.disconnect(line);
     }
 }

@@ -23,7 +23,7 @@ use super::throw::{Ending, Outcome, Problem, Thrown};
 use crate::exec;
 use crate::kernel::{Holder, current};
 use crate::worker::memory;
-use crate::worker::wire::Reply;
+use crate::worker::wire::{Letter, Reply};
 
 /// See the module.
 #[derive(Serialize, Deserialize)]
@@ -210,6 +210,11 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// The failure of something whose answer the function did not wait for.
+    pub fn late(failure: Letter<ByteBuf>) -> Answer {
+        Answer { reply: Reply::Failed(failure.message), luggage: Luggage::of(failure.descriptors) }
+    }
+
     fn of(packed: Packed, as_reply: fn(ByteBuf) -> Reply) -> Answer {
         Answer { reply: as_reply(ByteBuf::from(packed.bytes)), luggage: packed.luggage }
     }

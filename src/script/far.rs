@@ -20,8 +20,9 @@ use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, Waitable, current, door, with_current};
 use crate::sync::Fault;
 use crate::worker::ask::{Answer, Exported, Spot};
-use crate::worker::link::{Answered, Asking, FarObject, Link};
-use crate::worker::wire::Descriptors;
+use crate::worker::far_object::FarObject;
+use crate::worker::link::{Answered, Asking, Link};
+use crate::worker::wire::{Descriptors, Letter};
 
 /// What stands in for a handle of type `T`.
 pub struct Far<T> {
@@ -65,7 +66,7 @@ pub fn register(engine: &mut Engine, vocabulary: &Shared<Module>) {
 fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Kind, usize)> {
     let mut engine = Engine::new_raw();
     engine.register_global_module(vocabulary.clone());
-    let found = engine.collect_fn_metadata(
+    engine.collect_fn_metadata(
         None::<&NativeCallContext>,
         |f| {
             let types = &f.metadata.param_types;
@@ -73,8 +74,7 @@ fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Ki
             (f.metadata.access == FnAccess::Public).then(|| (f.metadata.name.to_string(), kind, types.len()))
         },
         false,
-    );
-    found
+    )
 }
 
 fn forwarded(name: &'static str) -> RhaiFunc {
@@ -107,7 +107,16 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     let (bytes, luggage) = pack_up(ctx, link, &args)?;
     let handles = entries(&luggage);
     let descriptors = luggage.into_descriptors();
+    if let Some(Letter { message, descriptors }) = link.take_failure() {
+        // Of something that was put into a queue before.
+        return arrived(ctx, link, Answer::Failed(message), descriptors);
+    }
     let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
+    if name == "put" && args.len() == 2 && about.takes_posts() {
+        door::enter().map_err(|stop| stop.into_thrown(ctx, None))?;
+        link.post(asking);
+        return Ok(Dynamic::UNIT);
+    }
     let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,
         Err(stop) => return Err(stop.into_thrown(ctx, None)),

@@ -17,7 +17,7 @@ use super::parcel::Parcel;
 use crate::exec;
 use crate::kernel::{Handle, Holder, ObjectCore, Waitable};
 use crate::sync;
-use crate::worker::link::FarObject;
+use crate::worker::far_object::FarObject;
 
 /// A function that makes the handle in a value over to another holder.
 type MakeOver = fn(&mut Dynamic, &Holder);

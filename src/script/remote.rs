@@ -189,7 +189,7 @@ impl Office {
             (0..told).for_each(|_| me.cancel());
         }
         self.desk.say(&FromWorker::Began(number));
-        let performed = errand::perform(&self.host, errand);
+        let mut performed = errand::perform(&self.host, errand);
         current().abandon_held();
         if let Some(link) = self.host.link() {
             // Whoever hears of the reply can rely on all that was done before.
@@ -198,6 +198,11 @@ impl Office {
                     link.lend(number, far::entries(&answer.luggage));
                 }
                 _ => link.settle(),
+            }
+            if let (Performed::Reply(Answer { reply: Reply::Value(_), .. }), Some(failure)) =
+                (&performed, link.take_failure())
+            {
+                performed = Performed::Reply(Answer::late(failure));
             }
         }
         {

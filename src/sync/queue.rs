@@ -282,6 +282,11 @@ impl<T: Send + 'static> Queue<T> {
         self.maxsize
     }
 
+    /// True when it takes every item at once: it has no bound, compares nothing and is open.
+    pub fn takes_all(&self) -> bool {
+        self.maxsize.is_none() && !matches!(self.store, Store::Priority(..)) && !self.is_closed()
+    }
+
     /// True after [`Queue::close`].
     pub fn is_closed(&self) -> bool {
         door::query();

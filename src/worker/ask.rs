@@ -19,6 +19,8 @@ pub struct Exported {
     pub name: Option<String>,
     /// For a lock whose state the process can see.
     pub lock: Option<SharedLock>,
+    /// For a queue with room for all: whoever puts something in need not wait for an answer.
+    pub is_boundless: bool,
 }
 
 /// Where a process sees the state of a lock.
@@ -67,6 +69,8 @@ pub enum Ask {
     TaskOver(u64),
     /// A function is to be called.
     Call(Call),
+    /// The same where nobody waits for the answer: only a failure is told.
+    Post(Call),
     /// The caller does not want to wait for the answer to this call any more.
     Stop(u64),
     /// Nobody in the process can do anything until another answer comes than those that have come so far, which are so many.
@@ -89,6 +93,10 @@ pub enum Told {
     Task(u64, u64),
     /// The number of a source here, in places of scripts.
     Source(String, u16),
+    /// A call of this task that was posted has failed with this error.
+    PostFailed(u64, ByteBuf),
+    /// This entry is a queue that is closed: whoever puts something in has to wait for the answer.
+    Closed(u64),
 }
 
 /// What became of a call.

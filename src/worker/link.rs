@@ -7,8 +7,8 @@
 //! known to be over when it ends.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -20,19 +20,23 @@ use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use serde_bytes::ByteBuf;
 
-use super::ask::{Answer, Ask, Call, Exported, SharedLock, Spot, Told};
+use super::ask::{Answer, Ask, Call, Exported, Spot, Told};
+use super::far_object::FarObject;
 use super::pipe::{Incoming, Outgoing};
 use super::wire::{Descriptors, Letter};
-use crate::kernel::door::{self, block_through};
+use crate::kernel::door::block_through;
 use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
     with_current,
 };
 
-use crate::sync::lock_state::{LockState, Slab};
+use crate::sync::lock_state::Slab;
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
 const PATIENCE: Duration = Duration::from_micros(50);
+
+/// So many calls may be posted before one waits.
+const POSTS: u64 = 256;
 
 /// What was looked up last.
 #[derive(Clone, Copy)]
@@ -62,6 +66,10 @@ struct State {
     known: HashMap<TaskId, Option<u64>>,
     /// The numbers of sources on the other side.
     sources: HashMap<String, u16>,
+    /// The errors of calls that were posted, which the tasks have not heard of yet.
+    failed: HashMap<TaskId, Letter<ByteBuf>>,
+    /// The queues that are closed.
+    closed: HashSet<u64>,
 }
 
 struct Open {
@@ -109,6 +117,20 @@ pub struct Answered {
     pub stop: Option<Stop>,
 }
 
+impl Asking<'_> {
+    fn by(self, task: &Task, number: u64) -> (Call, Descriptors) {
+        let call = Call {
+            number,
+            task: task.id().0,
+            function: self.function.to_string(),
+            args: ByteBuf::from(self.args),
+            handles: self.handles,
+            spot: self.spot,
+        };
+        (call, self.descriptors)
+    }
+}
+
 impl Answered {
     fn of(letter: Letter<Answer>, stop: Option<Stop>) -> Answered {
         Answered { answer: letter.message, descriptors: letter.descriptors, stop }
@@ -131,6 +153,8 @@ impl Link {
             quiet_after: None,
             known: HashMap::new(),
             sources: HashMap::new(),
+            failed: HashMap::new(),
+            closed: HashSet::new(),
         };
         let link = Arc::new(Link {
             core: ObjectCore::new_in(kernel, "Link", Site::NONE),
@@ -157,7 +181,7 @@ impl Link {
         if let Some(name) = &exported.name {
             core.set_name(name);
         }
-        Arc::new(FarObject { core, link: self.clone(), entry: exported.entry, lock: exported.lock })
+        FarObject::new(core, self, exported)
     }
 
     /// Makes a call and waits for the answer. A task that is told to stop meanwhile gives the call up, if that is still
@@ -168,27 +192,20 @@ impl Link {
     pub fn call(self: &Arc<Self>, asking: Asking) -> Result<Answered, Stop> {
         let me = current();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let function = asking.function;
+        let (function, about) = (asking.function, asking.about.clone());
         {
             let mut state = self.state.lock();
             state.make_known(&me);
             state.open_for(number, me.id());
-            let call = Call {
-                number,
-                task: me.id().0,
-                function: function.to_string(),
-                args: ByteBuf::from(asking.args),
-                handles: asking.handles,
-                spot: asking.spot,
-            };
-            state.say_with(&Ask::Call(call), asking.descriptors);
+            let (call, descriptors) = asking.by(&me, number);
+            state.say_with(&Ask::Call(call), descriptors);
         }
-        let mut answering = Answering { link: self, about: asking.about.clone(), number, verb: verb_of(function) };
+        let mut answering = Answering { link: self, about, number, verb: verb_of(function) };
         match block(&mut answering, None) {
-            Ok(answer) => return answer.map(|letter| Answered::of(letter, None)),
+            Ok(answer) => answer.map(|letter| Answered::of(letter, None)),
             Err(Stop::Ended) => {
                 self.state.lock().open.remove(&number);
-                return Err(Stop::Ended);
+                Err(Stop::Ended)
             }
             Err(stop) => {
                 self.say(&Ask::Stop(number));
@@ -196,6 +213,30 @@ impl Link {
                 Ok(Answered::of(letter, Some(stop)))
             }
         }
+    }
+
+    /// Makes a call for whose answer nobody waits. What it fails with is told by [`Link::take_failure`].
+    pub fn post(self: &Arc<Self>, asking: Asking) {
+        let me = current();
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let is_out = {
+            let mut state = self.state.lock();
+            state.make_known(&me);
+            let (call, descriptors) = asking.by(&me, number);
+            state.say_with(&Ask::Post(call), descriptors);
+            state.outgoing.source().is_none()
+        };
+        self.unsettled.store(true, Ordering::Release);
+        // The other side is not to be left behind, nor a task to run ahead of its own failures.
+        if !is_out || number.is_multiple_of(POSTS) {
+            self.settle();
+        }
+    }
+
+    /// The error of a call that the current task has posted.
+    pub fn take_failure(&self) -> Option<Letter<ByteBuf>> {
+        let mut state = self.state.lock();
+        if state.failed.is_empty() { None } else { state.failed.remove(&current().id()) }
     }
 
     /// Waits until all that was said before is done, if there is anything.
@@ -218,7 +259,7 @@ impl Link {
             state.open_for(number, current().id());
             state.say(&ask(number));
         }
-        let about = Arc::new(FarObject { core: self.core.clone(), link: self.clone(), entry: 0, lock: None });
+        let about = FarObject::link_itself(self.core.clone(), self);
         // The end of the program ends this too, and then nobody asks.
         let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
     }
@@ -236,7 +277,7 @@ impl Link {
     }
 
     /// The number of the current task on the other side, and that of a source; nearly always those asked for last in this thread.
-    fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
+    pub(super) fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
         let task = with_current(|task| task.id());
         let key = (std::ptr::from_ref(self).addr(), self.changes.load(Ordering::Acquire), task);
         let place = source.map_or((0, 0), |source| (source.as_ptr().addr(), source.len()));
@@ -255,7 +296,17 @@ impl Link {
         self.state.lock().say(ask);
     }
 
-    fn dropped(&self, entry: u64) {
+    /// True when this entry is a queue that is closed.
+    pub(super) fn is_closed(&self, entry: u64) -> bool {
+        self.state.lock().closed.contains(&entry)
+    }
+
+    /// Where the states of locks lie.
+    pub(super) fn slab(&self) -> Option<&Slab> {
+        self.slab.as_deref()
+    }
+
+    pub(super) fn dropped(&self, entry: u64) {
         self.say(&Ask::Dropped(entry));
         self.unsettled.store(true, Ordering::Release);
     }
@@ -302,6 +353,11 @@ impl State {
                     }
                 }
                 Told::Source(source, number) => _ = self.sources.insert(source, number),
+                Told::PostFailed(task, message) => {
+                    // The first is the one to be told.
+                    self.failed.entry(TaskId(task)).or_insert(Letter { message, descriptors });
+                }
+                Told::Closed(entry) => _ = self.closed.insert(entry),
             }
         }
     }
@@ -315,20 +371,6 @@ impl State {
             }
         }
     }
-}
-
-/// Looks a moment whether its owner gives it back; not when somebody stands in line for it.
-fn take_soon(state: LockState, me: u64, site: u64) -> bool {
-    for _ in 0..door::pauses() {
-        if state.take_free(me, site) {
-            return true;
-        }
-        if state.is_waited_for() {
-            return false;
-        }
-        std::hint::spin_loop();
-    }
-    false
 }
 
 /// The word for people: `value.x` is `get$x` for Rhai.
@@ -355,71 +397,6 @@ impl Waitable for Link {
             self.changes.fetch_add(1, Ordering::AcqRel);
             state.say(&Ask::TaskOver(task.0));
             self.unsettled.store(true, Ordering::Release);
-        }
-    }
-}
-
-/// An object that lives in another process, for as long as somebody here uses it.
-pub struct FarObject {
-    core: Arc<ObjectCore>,
-    link: Arc<Link>,
-    entry: u64,
-    lock: Option<SharedLock>,
-}
-
-impl FarObject {
-    /// The way to it.
-    pub fn link(&self) -> &Arc<Link> {
-        &self.link
-    }
-
-    /// Takes this lock for the current task, which is at `site` in `source`, without a call: `Some(true)` when its last owner
-    /// has lost it; `None` when it has to be asked for.
-    pub fn take_lock(&self, source: &str, site: Site) -> Option<bool> {
-        let lock = self.lock?;
-        let state = self.link.slab.as_ref()?.state(lock.place)?;
-        let (me, number) = self.link.me_and_source(Some(source))?;
-        let site = Site::new(number, site.line(), site.column()).to_bits();
-        let taken =
-            state.take_free(me, site) || (lock.is_reentrant && state.take_again(me)) || take_soon(state, me, site);
-        taken.then(|| state.was_abandoned())
-    }
-
-    /// Gives this lock back without a call; false when that has to be asked for.
-    pub fn give_lock_back(&self) -> bool {
-        let state = self.lock.and_then(|lock| self.link.slab.as_ref()?.state(lock.place));
-        let Some(state) = state else {
-            return false;
-        };
-        self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me))
-    }
-
-    /// The number of its entry on the other side.
-    pub fn entry(&self) -> u64 {
-        self.entry
-    }
-}
-
-impl Waitable for FarObject {
-    fn core(&self) -> &Arc<ObjectCore> {
-        &self.core
-    }
-
-    fn enders(&self) -> Enders {
-        Enders::Somebody
-    }
-}
-
-impl std::fmt::Debug for FarObject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.core.label())
-    }
-}
-
-impl Drop for FarObject {
-    fn drop(&mut self) {
-        if self.entry != 0 {
-            self.link.dropped(self.entry);
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod ask;
 pub mod client;
 pub mod connection;
 pub mod desk;
+pub mod far_object;
 pub mod handshake;
 pub mod link;
 pub mod listener;

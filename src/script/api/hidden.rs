@@ -51,54 +51,81 @@ pub mod functions {
     }
 
     /// Throws unless the caller has the condition's lock.
+    ///
+    /// # Errors
+    /// `LockError`.
     #[rhai_fn(return_raw, pure)]
     pub fn __must_hold(ctx: NativeCallContext, condition: &mut Condition) -> Outcome<()> {
         call(&ctx, || condition.must_be_held())
     }
 
     /// Begins an update of a value: what it is now.
+    ///
+    /// # Errors
+    /// `DeadlockError`, `Cancelled`, `Interrupted`.
     #[rhai_fn(name = "__begin", return_raw, pure)]
     pub fn begin_value(ctx: NativeCallContext, value: &mut Value) -> Outcome<Dynamic> {
         begin(&ctx, value)
     }
 
     /// Begins an update of a list: what it is now.
+    ///
+    /// # Errors
+    /// `DeadlockError`, `Cancelled`, `Interrupted`.
     #[rhai_fn(name = "__begin", return_raw, pure)]
     pub fn begin_list(ctx: NativeCallContext, list: &mut SharedList) -> Outcome<Dynamic> {
         begin(&ctx, list.cell())
     }
 
     /// Begins an update of a map: what it is now.
+    ///
+    /// # Errors
+    /// `DeadlockError`, `Cancelled`, `Interrupted`.
     #[rhai_fn(name = "__begin", return_raw, pure)]
     pub fn begin_map(ctx: NativeCallContext, map: &mut SharedMap) -> Outcome<Dynamic> {
         begin(&ctx, map.cell())
     }
 
     /// Begins an update of an entry of a map.
+    ///
+    /// # Errors
+    /// `DeadlockError`, `Cancelled`, `Interrupted`.
     #[rhai_fn(return_raw, pure)]
     pub fn __begin_entry(ctx: NativeCallContext, map: &mut SharedMap) -> Outcome<()> {
         call(&ctx, || map.cell().begin_update())
     }
 
     /// Ends an update with the new value.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(name = "__finish", return_raw, pure)]
     pub fn finish_value(ctx: NativeCallContext, value: &mut Value, new: Dynamic) -> Outcome<()> {
         finish(&ctx, value, new)
     }
 
     /// Ends an update with the new content.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(name = "__finish", return_raw, pure)]
     pub fn finish_list(ctx: NativeCallContext, list: &mut SharedList, new: Dynamic) -> Outcome<()> {
         finish(&ctx, list.cell(), new)
     }
 
     /// Ends an update with the new content.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(name = "__finish", return_raw, pure)]
     pub fn finish_map(ctx: NativeCallContext, map: &mut SharedMap, new: Dynamic) -> Outcome<()> {
         finish(&ctx, map.cell(), new)
     }
 
     /// Ends an update of an entry with the new value.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(return_raw, pure)]
     pub fn __finish_entry(ctx: NativeCallContext, map: &mut SharedMap, key: &str, new: Dynamic) -> Outcome<()> {
         let cell = map.cell();
@@ -110,24 +137,36 @@ pub mod functions {
     }
 
     /// Ends an update that changes nothing.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(name = "__leave", return_raw, pure)]
     pub fn leave_value(ctx: NativeCallContext, value: &mut Value) -> Outcome<()> {
         call(&ctx, || value.end_update())
     }
 
     /// Ends an update that changes nothing.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(name = "__leave", return_raw, pure)]
     pub fn leave_list(ctx: NativeCallContext, list: &mut SharedList) -> Outcome<()> {
         call(&ctx, || list.cell().end_update())
     }
 
     /// Ends an update that changes nothing.
+    ///
+    /// # Errors
+    /// `LockError` when the caller has begun none.
     #[rhai_fn(name = "__leave", return_raw, pure)]
     pub fn leave_map(ctx: NativeCallContext, map: &mut SharedMap) -> Outcome<()> {
         call(&ctx, || map.cell().end_update())
     }
 
     /// The next line of a command's standard error; `()` at the end.
+    ///
+    /// # Errors
+    /// As `stderr_lines()`.
     #[rhai_fn(return_raw, pure)]
     pub fn __stderr_line(ctx: NativeCallContext, child: &mut Child) -> Outcome<Dynamic> {
         let mut lines = stderr_lines(ctx, child);
@@ -135,6 +174,9 @@ pub mod functions {
     }
 
     /// What `with` does at the end of a block that has a command.
+    ///
+    /// # Errors
+    /// Those of a wait.
     #[rhai_fn(return_raw, pure)]
     pub fn __end(ctx: NativeCallContext, child: &mut Child) -> Outcome<()> {
         child.terminate();
