@@ -42,6 +42,7 @@ pub mod modules;
 pub mod parcel;
 pub mod permits;
 pub mod process;
+mod process_pools;
 pub mod progress;
 pub mod reference;
 pub mod remote;
