@@ -299,3 +299,68 @@ fn retries_and_timeouts() {
          ValueError: retries(): n must be 0 or more, not -1\n",
     );
 }
+
+// ---- in other processes
+
+/// Commands and what became of them are values: they go to processes and come back whole, however big.
+#[test]
+fn commands_and_what_became_of_them_cross_to_processes() {
+    let script = r#"
+        const SHOUT = cmd("tr", "a-z", "A-Z");
+        let done = spawn_process(|| sh("printf out; printf 'a\\377' >&2; exit 3").unchecked().capture()).join();
+        print([done.stdout, done.stderr_bytes, done.code, done.signal, done.ok, done.stages.len()]);
+        print([type_of(done), done.command]);
+        let back = spawn_process(|d| [d, d.seconds == done.seconds], [done]).join();
+        print([back[0].stdout, back[0].stderr_bytes, back[0].pid == done.pid, back[1]]);
+        // Built here, run there, and changed there, run here.
+        let greet = cmd("cat").stdin("hello ").env("A", 1).timeout(30).pipe(sh("cat; printf $B").env("B", "there"));
+        print(spawn_process(|c| c.read(), [greet]).join());
+        let more = spawn_process(|| greet.pipe(global::SHOUT)).join();
+        print(more);
+        print([more.read(), `${more}` == `${greet.pipe(SHOUT)}`]);
+        // Big input, and bigger output.
+        let big = cmd("cat").stdin(blob(300_000, 0xfe));
+        print(spawn_process(|| big.capture()).join().stdout_bytes.len());
+        print(spawn_process(|d| d.stdout.len(), [sh("head -c 1000000 /dev/zero").capture()]).join());
+        // Pools, pipes, and queues of another process.
+        with Pool(2) as pool {
+            print(pool.map(|n| cmd("expr", n, "*", n).capture(), 1..=3).map(|d| d.stdout));
+            print(pool.imap(|c| c.read(), [cmd("echo", 1), SHOUT.stdin("x")]).to_array());
+        }
+        let ends = Pipe();
+        ends[0].send([greet, done]);
+        let got = ends[1].recv();
+        print([got[0].read() == greet.read(), got[1].stdout]);
+        let todo = Queue();
+        let results = Queue();
+        let p = spawn_process(|| { results.put(todo.get().capture()); results.put(cmd("echo", "next")) });
+        todo.put(greet);
+        print([results.get().stdout, results.get().read()]);
+        p.join();
+        // Errors have all their fields, and what else was put into them.
+        let failing = sh("printf part; printf why >&2; exit 7");
+        try { spawn_process(|| failing.capture()).join() } catch (e) {
+            print([e.kind, e.code, e.stdout, e.stderr, e.stderr_bytes.len(), e.ok, e.stages[0].code, e.command == `${failing}`]);
+        }
+        try { spawn_process(|| throw #{kind: "Own", of: failing.unchecked().capture()}).join() } catch (e) {
+            print([e.kind, e.of.code, e.of.stdout]);
+        }
+        // One that was killed, and one whose time was up.
+        let killed = spawn_process(|| sh("kill -KILL $$").unchecked().run()).join();
+        print([killed.code, killed.signal]);
+        try { spawn_process(|| cmd("sleep", 60).timeout(0.05).run()).join() } catch (e) { print([e.kind, e.code < 0]) }
+    "#;
+    let wanted = "[\"out\", [61ff], 3, (), false, 1]\n\
+         [\"Completed\", \"printf out; printf 'a\\\\377' >&2; exit 3\"]\n\
+         [\"out\", [61ff], true, true]\n\
+         hello there\n\
+         cat | cat; printf $B | tr a-z A-Z\n\
+         [\"HELLO THERE\", true]\n\
+         300000\n1000000\n\
+         [\"1\\n\", \"4\\n\", \"9\\n\"]\n[\"1\", \"X\"]\n\
+         [true, \"out\"]\n[\"hello there\", \"next\"]\n\
+         [\"CommandError\", 7, \"part\", \"why\", 3, false, 7, true]\n[\"Own\", 7, \"part\"]\n\
+         [-9, \"KILL\"]\n[\"TimeoutError\", true]\n";
+    run(script).prints(wanted);
+    Program::sim(script).run().prints(wanted);
+}

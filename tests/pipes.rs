@@ -100,7 +100,7 @@ fn bad_input_is_refused_in_words_and_leaves_the_connection_as_it_was() {
         let ends = Pipe();
         let (a, b) = (ends[0], ends[1]);
         shown(|| a.send([1, #{x: Lock()}]));
-        shown(|| a.send(cmd("true")));
+        shown(|| a.send(Local()));
         let spare = Pipe();
         shown(|| a.send([spare[0], spare[0]]));
         shown(|| a.send([spare[0], Lock()]));
@@ -136,7 +136,7 @@ fn bad_input_is_refused_in_words_and_leaves_the_connection_as_it_was() {
         .replace("let (a, b) = (ends[0], ends[1]);", "let a = ends[0]; let b = ends[1];")
         .as_str(),
         "SendError: send(): x[1].x is a Lock, which cannot cross to another process\n\
-         SendError: send(): x is a Command, which cannot cross to another process\n\
+         SendError: send(): x is a Local, which cannot cross to another process\n\
          SendError: send(): x[1] is a Connection that is there twice, which cannot cross to another process\n\
          SendError: send(): x[1] is a Lock, which cannot cross to another process\n\
          ValueError: recv(): timeout must be a number of seconds, 0 or more, not -1\n\
@@ -465,6 +465,18 @@ fn what_many_processes_get_cannot_move_to_one_of_them() {
         global::ENDS[0].send("still here");
         print(global::ENDS[1].recv());
         shown(|| Pool(2, #{initializer: |c| 1, initargs: [Pipe()[0]]}));
+        // Nor to one that may do it again.
+        let again = Pool(1, #{retries: 1});
+        let end = Pipe();
+        shown(|| again.apply(|c| c.send(1), [end[0]]));
+        shown(|| again.apply_async(|| end[0].send(1), []));
+        shown(|| again.map(|c| c.send(1), [end[0]]));
+        shown(|| again.map(|c| c.send(1), [end[0]], #{chunksize: 1}));
+        shown(|| again.put_request(make_requests(|c| c.send(1), [end[0]])[0]));
+        let executor = ProcessPoolExecutor(1, #{retries: 1});
+        shown(|| executor.submit(|c| c.send(1), end[0]));
+        end[0].send("it did not move");
+        print(end[1].recv());
         const NUMBERS = SharedArray("i64", 1);
         fn adds() { global::NUMBERS.add(0, 1) }
         let p = Pool(2, #{initializer: |a| a.add(0, 10), initargs: [NUMBERS]});
@@ -475,7 +487,15 @@ fn what_many_processes_get_cannot_move_to_one_of_them() {
         "#,
         "not there\nstill here\n\
          SendError: Pool(): args[0] is a Connection, which can go to one process only, which cannot cross to another process\n\
-         [true, 3]\n",
+         SendError: apply(): args[0] WHICH\n\
+         SendError: apply_async(): end (captured by f)[0] WHICH\n\
+         SendError: map(): args[0][0] WHICH\n\
+         SendError: map(): args[0][0] WHICH\n\
+         SendError: put_request(): args[0] WHICH\n\
+         SendError: submit(): args[0] WHICH\n\
+         it did not move\n[true, 3]\n"
+            .replace("WHICH", "is a Connection, which can go to one process only, which cannot cross to another process")
+            .as_str(),
     );
 }
 

@@ -378,3 +378,56 @@ fn a_worker_with_threads_of_its_own_is_waited_for_or_terminated() {
         "in its own time\nend\n",
     );
 }
+
+/// They have what pools of threads have, and names of their own.
+#[test]
+fn pools_of_processes_are_types_of_their_own() {
+    let script = r#"
+        fn attempt(f) { try { print(f.call()) } catch (e) { print(`${e.kind}: ${e.message} (${e.line})`) } }
+        let pool = Pool(2);
+        let executor = ProcessPoolExecutor(1);
+        print([type_of(pool), type_of(executor), type_of(ThreadPool(1)), type_of(ThreadPoolExecutor(1))]);
+        print(`${pool} ${executor}`);
+        let same = pool;
+        print([same == pool, same != pool, pool == Pool(1)]);
+        let kept = #{pool: pool, executors: [executor]};
+        print([kept.pool.map(|n| n + 1, [1, 2]), kept.executors[0].submit(|a, b| a - b, 9, 2).result()]);
+        print(spawn_thread(|| pool.starmap(|a, b| a * b, [[2, 3]])).join());
+        for r in make_requests(|n| n, [1, 2]) { pool.put_request(r) }
+        print(pool.wait());
+        attempt(|| pool.submit(|| 1));
+        attempt(|| executor.apply(|| 1, []));
+        attempt(|| pool.apply(|| 1));
+        attempt(|| pool.apply(|| 1, 2));
+        attempt(|| pool.map(7, [1]));
+        attempt(|| pool.size);
+        attempt(|| spawn_process(|x| x, [pool]));
+        attempt(|| spawn_process(|x| x, [executor]));
+        attempt(|| pool.join());
+        with executor { print(executor.map(|a, b| a + b, [1, 2], [3, 4]).to_array()) }
+        attempt(|| executor.submit(|| 1));
+        with pool { }
+        attempt(|| pool.imap(|n| n, [1]));
+    "#;
+    let wanted = r#"["Pool", "ProcessPoolExecutor", "ThreadPool", "ThreadPoolExecutor"]
+Pool(#1, 2 workers at the most, 0 items) ProcessPoolExecutor(#3, 1 workers at the most, 0 items)
+[true, false, false]
+[[2, 3], 7]
+[6]
+true
+TypeError: a Pool has no submit(); it is for ProcessPoolExecutor, ThreadPoolExecutor (14)
+TypeError: a ProcessPoolExecutor has no apply(); it is for Pool, ThreadPool (15)
+TypeError: apply() takes 2 arguments, not 1 (16)
+TypeError: apply(): args must be an array, not an int (17)
+TypeError: map(): f must be a function, not an int (18)
+ErrorDotExpr: a Pool has no property "size" (19)
+SendError: spawn_process(): args[0] is a Pool, which cannot cross to another process (20)
+SendError: spawn_process(): args[0] is a ProcessPoolExecutor, which cannot cross to another process (21)
+ValueError: Pool(#1) is still open: close() or terminate() it before join() (22)
+[4, 6]
+Closed: ProcessPoolExecutor(#3) takes no more work: it was shut down (24)
+Closed: Pool(#1) takes no more work: it was shut down (26)
+"#;
+    Program::script(script).run().prints(wanted);
+    Program::sim(script).run().prints(wanted);
+}

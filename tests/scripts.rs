@@ -14,6 +14,7 @@ const CALLS: &[(&str, &[&str], &[&str])] = &[
     ("gil_threads", &[], &["100000"]),
     ("gil_processes", &[], &["100000"]),
     ("io_vs_cpu", &[], &["1000"]),
+    ("context_switch", &[], &["100"]),
 ];
 
 fn names() -> Vec<String> {
@@ -65,6 +66,10 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
         && seen.status == if deadlock { 3 } else { 0 }
         && match name {
             "build_targets" => lines[0] == "parser: built" && lines[3] == "tests: not started",
+            "context_switch" => {
+                let came_back = |who: &str| format!("{who}: the ball came back 101 times, 0.0 microseconds a switch");
+                lines == [came_back("threads"), came_back("processes"), "Ratio: -".into()]
+            }
             "convert_folder" => lines[2..] == ["I AM ONE", "I AM THREE", "I AM TWO"],
             "daemon" => lines.last() == Some(&"end") && !lines.contains(&"3s"),
             "daemon_join" => lines == ["task t1", "5s", "3s", "1s", "end"],

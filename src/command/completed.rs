@@ -7,12 +7,13 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 
 use super::store::Store;
 use super::stream::Which;
 
 /// How one process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// It returned this, 0 to 255.
     Code(i32),
@@ -44,7 +45,7 @@ impl End {
 }
 
 /// What became of one stage of a pipeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StageEnd {
     /// The command as a shell would take it.
     pub command: String,

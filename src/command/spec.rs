@@ -6,13 +6,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::quote::shell_quote;
 
 /// How long after TERM comes KILL.
 pub const GRACE: Duration = Duration::from_secs(5);
 
 /// Where a command's input comes from.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Input {
     /// Not said: orch's own, or a pipe for a command that is started to be written to.
     Default,
@@ -25,7 +27,7 @@ pub enum Input {
 }
 
 /// Where a command's output goes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Output {
     /// Not said: orch's own, or captured, as the call wants it.
     Default,
@@ -43,7 +45,7 @@ pub enum Output {
 pub type EnvChange = (String, Option<String>);
 
 /// One command of a pipeline.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stage {
     /// The program and its arguments.
     pub argv: Vec<String>,
@@ -96,7 +98,7 @@ impl Stage {
 }
 
 /// What to run.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
     /// At least one.
     pub stages: Vec<Stage>,

@@ -62,6 +62,11 @@ impl Store {
         Store { cap, memory: Vec::new(), file: None, in_file: 0, taken: 0, searched: 0, step: 0, is_wide: false }
     }
 
+    /// These bytes.
+    pub fn of_bytes(memory: Vec<u8>) -> Store {
+        Store { memory, ..Store::default() }
+    }
+
     /// What a file holds now.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Commands and what became of them, as scripts see them. Both are values, not handles: they never change, so they may
-//! cross to other tasks as they are.
+//! cross to other tasks as they are, and to other processes in parts (`command_parts`).
 
 use std::io;
 use std::sync::Arc;
@@ -75,8 +75,16 @@ impl Completed {
     /// # Errors
     /// As [`Completed::text`].
     pub fn bytes(&self, ctx: &NativeCallContext, which: Which) -> Outcome<Blob> {
-        let bytes = |text: Arc<Text>| text.bytes.clone().unwrap_or_else(|| text.text.as_bytes().to_vec());
-        text_of(self.0.captured(which)).map(bytes).or_else(|error| unreadable(ctx, &error))
+        self.written(which).or_else(|error| unreadable(ctx, &error))
+    }
+
+    /// The same where no script asks for it.
+    ///
+    /// # Errors
+    /// When captured output cannot be read back.
+    pub fn written(&self, which: Which) -> io::Result<Blob> {
+        let text = text_of(self.0.captured(which))?;
+        Ok(text.bytes.clone().unwrap_or_else(|| text.text.as_bytes().to_vec()))
     }
 
     /// The exit code of the stage that decides; negative for a signal.

@@ -14,7 +14,7 @@ use rhai::{Dynamic, Engine, EvalContext, Module, Shared, Token};
 
 use super::handler;
 use super::throw::Ending;
-use super::{api, command, far, handles, iterate, local, modules, statements};
+use super::{api, command, far, handles, iterate, local, modules, process_pools, statements};
 use crate::kernel::task::{Task, TaskId, alert, current_alerts, try_current};
 
 /// How deep script functions may call each other. Measured to fit [`crate::kernel::threads::STACK_SIZE`] with room for
@@ -66,6 +66,7 @@ fn vocabulary() -> Shared<Module> {
         module.set_custom_type::<api::pool::Request>("Request");
         iterate::register(&mut module);
         api::register(&mut module);
+        process_pools::register(&mut module);
         module.into()
     });
     made.clone()

@@ -55,12 +55,12 @@ enum Manner {
     Quietly,
 }
 
-/// A job on its way to another process.
+/// A job on its way to another process, once `inspection` finds nothing that cannot cross.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
-    pack_calls(ctx, job, Manner::Once, Inspection::of(Way::Down))
+pub fn pack(ctx: &NativeCallContext, job: &Job, inspection: Inspection) -> Outcome<Packed> {
+    pack_calls(ctx, job, Manner::Once, inspection)
 }
 
 /// The same for a job that several processes do: nothing can move there.
@@ -73,13 +73,18 @@ pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
     pack_calls(ctx, job, Manner::Quietly, inspection)
 }
 
-/// Calls of a function, one for each list of arguments.
+/// The same for calls of a function, one for each list of arguments.
 ///
 /// # Errors
 /// `SendError`.
-pub fn pack_each(ctx: &NativeCallContext, function: &Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Packed> {
+pub fn pack_each(
+    ctx: &NativeCallContext,
+    function: &Callable,
+    calls: Vec<Vec<Dynamic>>,
+    inspection: Inspection,
+) -> Outcome<Packed> {
     let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each, Inspection::of(Way::Down))
+    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each, inspection)
 }
 
 fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
@@ -93,10 +98,15 @@ fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
 ///
 /// # Errors
 /// `SendError`, as of [`pack_each`].
-pub fn check_calls(ctx: &NativeCallContext, function: &Callable, calls: &[Vec<Dynamic>]) -> Outcome<()> {
+pub fn check_calls<'a>(
+    ctx: &NativeCallContext,
+    function: &Callable,
+    calls: &[Vec<Dynamic>],
+    inspection: impl Fn() -> Inspection<'a>,
+) -> Outcome<()> {
     let pointer = Dynamic::from(function.pointer().clone());
     // Each may go with a message of its own.
-    let of_one = |value: &Dynamic, path: &str| Inspection::of(Way::Down).check(value, path);
+    let of_one = |value: &Dynamic, path: &str| inspection().check(value, path);
     let mut args =
         calls.iter().enumerate().flat_map(|(i, call)| call.iter().enumerate().map(move |(j, arg)| (i, j, arg)));
     of_one(&pointer, "f")

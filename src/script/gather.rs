@@ -59,7 +59,7 @@ pub fn gather(ctx: &NativeCallContext, pool: &Arc<JobPool>, mapping: Mapping, ca
     };
     if chunks.is_growing() {
         // What is handed over later must not be what cannot be.
-        super::errand::check_calls(ctx, &mapping.function, &calls)?;
+        super::errand::check_calls(ctx, &mapping.function, &calls, || pool.inspection())?;
     }
     let whole = Arc::new_cyclic(|gathering: &std::sync::Weak<Gathering>| {
         let seen = gathering.clone();

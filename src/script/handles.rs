@@ -151,10 +151,14 @@ handles! {
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
     Future(sync::Future<Done>) = "Future",
-    /// A pool of threads or processes under the executor's methods.
+    /// A pool of threads under the executor's methods.
     Executor(super::jobs::JobPool) = "ThreadPoolExecutor",
-    /// A pool of threads or processes under the pool's methods.
+    /// A pool of threads under the pool's methods.
     Pool(super::requests::RequestPool) = "ThreadPool",
+    /// A pool of processes under the executor's methods.
+    ProcessExecutor(super::jobs::JobPool) = "ProcessPoolExecutor",
+    /// A pool of processes under the pool's methods.
+    ProcessPool(super::requests::RequestPool) = "Pool",
     /// A command that runs.
     Child(crate::command::child::Child) = "Child",
     /// A `TaskGroup`.
@@ -184,6 +188,8 @@ const HOME_ONLY: &[&str] = &[
     "Timer",
     "ThreadPoolExecutor",
     "ThreadPool",
+    "ProcessPoolExecutor",
+    "Pool",
     "TaskGroup",
     "Connection",
     "Listener",

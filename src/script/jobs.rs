@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use super::api::future::only_result_of;
 use super::arguments::{Options, list};
 use super::done::Done;
+use super::encode::{Inspection, Way};
 use super::errand;
 use super::function::{Callable, pack_arguments};
 use super::host::{host, mark, run_in};
@@ -31,6 +32,17 @@ pub struct JobPool {
     threads: Arc<Pool<Done>>,
     /// Who does the jobs.
     pub(super) on: On,
+    /// A job whose process died is done again.
+    tries_again: bool,
+}
+
+impl JobPool {
+    /// Looks at what goes to a process of it. What would move there is not there any more for another try.
+    pub(super) fn inspection(&self) -> Inspection<'static> {
+        let mut inspection = Inspection::of(Way::Down);
+        inspection.copies_only(self.tries_again);
+        inspection
+    }
 }
 
 impl std::ops::Deref for JobPool {
@@ -80,9 +92,10 @@ pub fn submit_packed(
     let (host, core) = (host(), future.core().clone());
     let job = Job { function, this: None, args };
     let body = match pool.on {
-        On::Processes => {
-            Body::Elsewhere(Errand { name: job.function.name().to_string(), content: errand::pack(ctx, &job)? })
-        }
+        On::Processes => Body::Elsewhere(Errand {
+            name: job.function.name().to_string(),
+            content: errand::pack(ctx, &job, pool.inspection())?,
+        }),
         On::Threads => Body::Here(Box::new(move || job.run(&host, &core))),
     };
     call(ctx, || pool.submit_for(future.clone(), body))?;
@@ -103,7 +116,10 @@ pub(super) fn submit_chunk(
         call(ctx, || if late { pool.submit_late(future.clone(), body) } else { pool.submit_for(future.clone(), body) })
     };
     if pool.on.is_processes() {
-        let errand = Errand { name: function.name().to_string(), content: errand::pack_each(ctx, function, chunk)? };
+        let errand = Errand {
+            name: function.name().to_string(),
+            content: errand::pack_each(ctx, function, chunk, pool.inspection())?,
+        };
         hand(Body::Elsewhere(errand))?;
         return Ok(future);
     }
@@ -352,13 +368,13 @@ pub fn make_pool(
         // A thread does not die of itself, so there is nothing to try again.
         let initializer = initializer.map(|f| initializer_job(ctx, f, initargs)).transpose()?;
         let plan = Plan { kind, size, name, initializer, agents: None, jobs_per_worker, broken };
-        return Ok(Arc::new(JobPool { threads: Pool::new(plan), on }));
+        return Ok(Arc::new(JobPool { threads: Pool::new(plan), on, tries_again: false }));
     }
     let initializer = initializer.map(|f| initializer_errand(ctx, f, initargs)).transpose()?;
     let team = Team { host: host(), initializer, retries };
     let agents: Agents<Done> = Arc::new(move || team.agent());
     let plan = Plan { kind, size, name, initializer: None, agents: Some(agents), jobs_per_worker, broken };
-    Ok(Arc::new(JobPool { threads: Pool::new(plan), on }))
+    Ok(Arc::new(JobPool { threads: Pool::new(plan), on, tries_again: retries > 0 }))
 }
 
 /// What does the jobs of a pool.

@@ -161,6 +161,8 @@ fn own_type(name: &str) -> &str {
     match name {
         "ExecutorHandle" => "ThreadPoolExecutor",
         "PoolHandle" => "ThreadPool",
+        "ProcessExecutorHandle" => "ProcessPoolExecutor",
+        "ProcessPoolHandle" => "Pool",
         "GroupHandle" => "TaskGroup",
         "ListHandle" => "SharedList",
         "MapHandle" => "SharedMap",

@@ -9,6 +9,7 @@ use super::done::Done;
 use super::handler::settled;
 use super::handles::{Child, Condition, Connection, Executor, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup};
 use super::host::{host, mark};
+use super::process_pools;
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
 
 /// Registers the statements.
@@ -103,6 +104,7 @@ fn at<R>(context: &EvalContext, position: Position, body: impl FnOnce(&NativeCal
 
 fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
     let shown = value.type_name().to_string();
+    let value = process_pools::as_of_threads(&value).unwrap_or(value);
     let held = if let Some(lock) = value.clone().try_cast::<Lock>() {
         taken(ctx, lock.acquire(None), || lock.release())?;
         Held::Lock(lock)

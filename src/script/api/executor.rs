@@ -1,10 +1,10 @@
-//! `ThreadPoolExecutor`.
+//! `ThreadPoolExecutor`; what it has, `ProcessPoolExecutor` has too (`script::process_pools`).
 
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, FuncRegistration, Map, Module, NativeCallContext};
 
 use crate::script::arguments::Options;
-use crate::script::handles::{Executor as ExecutorHandle, Future as FutureHandle};
+use crate::script::handles::{Executor as ExecutorHandle, Future as FutureHandle, ProcessExecutor};
 use crate::script::host::mark;
 use crate::script::iterate::Stream;
 use crate::script::jobs::{self, Mapping, On, zipped};
@@ -148,8 +148,8 @@ pub mod functions {
     /// with ProcessPoolExecutor() as pool { assert(pool.submit(|| 6 * 7).result() == 42); }
     /// ```
     #[rhai_fn(name = "ProcessPoolExecutor", return_raw)]
-    pub fn new_process_executor(ctx: NativeCallContext) -> Outcome<ExecutorHandle> {
-        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", None, Map::new()).map(ExecutorHandle::of)
+    pub fn new_process_executor(ctx: NativeCallContext) -> Outcome<ProcessExecutor> {
+        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", None, Map::new()).map(ProcessExecutor::of)
     }
 
     /// The same with at most `n` processes.
@@ -163,13 +163,14 @@ pub mod functions {
     /// }
     /// ```
     #[rhai_fn(name = "ProcessPoolExecutor", return_raw)]
-    pub fn new_process_executor_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<ExecutorHandle> {
-        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", Some(n), Map::new()).map(ExecutorHandle::of)
+    pub fn new_process_executor_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<ProcessExecutor> {
+        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", Some(n), Map::new()).map(ProcessExecutor::of)
     }
 
     /// The same with options: `name`, `initializer` and `initargs` (run by each process first), `max_tasks_per_child` (a
     /// process is replaced after so many jobs), `retries` (how often a job is run again whose process died;
-    /// `tries` of the `WorkerDied` says how often it was tried in all).
+    /// `tries` of the `WorkerDied` says how often it was tried in all; a `Connection`, which moves to one process, cannot be
+    /// given to such jobs).
     ///
     /// # Errors
     /// As `ThreadPoolExecutor(n, options)`; `SendError` when the initializer cannot cross.
@@ -180,8 +181,8 @@ pub mod functions {
     /// }
     /// ```
     #[rhai_fn(name = "ProcessPoolExecutor", return_raw)]
-    pub fn new_process_executor_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<ExecutorHandle> {
-        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", Some(n), options).map(ExecutorHandle::of)
+    pub fn new_process_executor_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<ProcessExecutor> {
+        jobs::make_pool(&ctx, On::Processes, "ProcessPoolExecutor", Some(n), options).map(ProcessExecutor::of)
     }
 
     /// Has one of the threads run `f`; returns a future at once.

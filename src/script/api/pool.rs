@@ -1,4 +1,5 @@
-//! `ThreadPool`: the pool of `multiprocessing.pool`, on threads, and the requests of the `threadpool` module.
+//! `ThreadPool`: the pool of `multiprocessing.pool`, on threads, and the requests of the `threadpool` module. What it has, `Pool`
+//! has too (`script::process_pools`).
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::script::arguments::{Options, list, seconds};
 use crate::script::done::Done;
 use crate::script::function::{Callable, pack_arguments};
 use crate::script::gather::gather;
-use crate::script::handles::{Future as FutureHandle, Pool as PoolHandle};
+use crate::script::handles::{Future as FutureHandle, Pool as PoolHandle, ProcessPool};
 use crate::script::host::{host, mark};
 use crate::script::iterate::Stream;
 use crate::script::jobs::{self, JobFuture, Mapping, On};
@@ -19,10 +20,10 @@ use crate::script::parcel::Parcel;
 use crate::script::requests::RequestPool;
 use crate::script::throw::{Outcome, call};
 
-fn make(ctx: &NativeCallContext, on: On, size: Option<Dynamic>, options: Map) -> Outcome<PoolHandle> {
+fn make(ctx: &NativeCallContext, on: On, size: Option<Dynamic>, options: Map) -> Outcome<Arc<RequestPool>> {
     let size = size.or_else(|| Some(crate::script::api::time::functions::cpu_count().into()));
     let pool = jobs::make_pool(ctx, on, if on == On::Threads { "ThreadPool" } else { "Pool" }, size, options)?;
-    Ok(PoolHandle::of(Arc::new(RequestPool { pool, open: parking_lot::Mutex::default() })))
+    Ok(Arc::new(RequestPool { pool, open: parking_lot::Mutex::default() }))
 }
 
 /// What `apply_async` and `map_async` call when it is over.
@@ -113,7 +114,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPool", return_raw)]
     pub fn new_pool(ctx: NativeCallContext) -> Outcome<PoolHandle> {
-        make(&ctx, On::Threads, None, Map::new())
+        make(&ctx, On::Threads, None, Map::new()).map(PoolHandle::of)
     }
 
     /// Makes a pool of `n` threads. `with pool { … }` closes it at the end and waits for its work.
@@ -126,7 +127,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPool", return_raw)]
     pub fn new_pool_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<PoolHandle> {
-        make(&ctx, On::Threads, Some(n), Map::new())
+        make(&ctx, On::Threads, Some(n), Map::new()).map(PoolHandle::of)
     }
 
     /// Makes a pool with the options of `ThreadPoolExecutor`.
@@ -139,7 +140,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "ThreadPool", return_raw)]
     pub fn new_pool_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<PoolHandle> {
-        make(&ctx, On::Threads, Some(n), options)
+        make(&ctx, On::Threads, Some(n), options).map(PoolHandle::of)
     }
 
     /// Makes a pool of processes, one for each of the system's CPUs; else as `ThreadPool()`. A process that dies fails the
@@ -152,8 +153,8 @@ pub mod functions {
     /// with Pool() as pool { assert(pool.map(|x| x * x, 1..=3) == [1, 4, 9]); }
     /// ```
     #[rhai_fn(name = "Pool", return_raw)]
-    pub fn new_process_pool(ctx: NativeCallContext) -> Outcome<PoolHandle> {
-        make(&ctx, On::Processes, None, Map::new())
+    pub fn new_process_pool(ctx: NativeCallContext) -> Outcome<ProcessPool> {
+        make(&ctx, On::Processes, None, Map::new()).map(ProcessPool::of)
     }
 
     /// The same with at most `n` processes.
@@ -169,8 +170,8 @@ pub mod functions {
     /// assert(jobs[2].result()[0] == 3);
     /// ```
     #[rhai_fn(name = "Pool", return_raw)]
-    pub fn new_process_pool_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<PoolHandle> {
-        make(&ctx, On::Processes, Some(n), Map::new())
+    pub fn new_process_pool_of(ctx: NativeCallContext, n: Dynamic) -> Outcome<ProcessPool> {
+        make(&ctx, On::Processes, Some(n), Map::new()).map(ProcessPool::of)
     }
 
     /// The same with options, as `ProcessPoolExecutor(n, options)`.
@@ -185,8 +186,8 @@ pub mod functions {
     /// }
     /// ```
     #[rhai_fn(name = "Pool", return_raw)]
-    pub fn new_process_pool_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<PoolHandle> {
-        make(&ctx, On::Processes, Some(n), options)
+    pub fn new_process_pool_opts(ctx: NativeCallContext, n: Dynamic, options: Map) -> Outcome<ProcessPool> {
+        make(&ctx, On::Processes, Some(n), options).map(ProcessPool::of)
     }
 
     /// Has a thread run `f` with these arguments and waits for the result.

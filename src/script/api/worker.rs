@@ -7,6 +7,7 @@ use crate::exec;
 use crate::kernel::{Holder, door, with_current};
 use crate::script::api::thread::{job, outcome};
 use crate::script::arguments::{Options, seconds};
+use crate::script::encode::{Inspection, Way};
 use crate::script::errand;
 use crate::script::handles::Process as ProcessHandle;
 use crate::script::host::{host, mark};
@@ -21,7 +22,7 @@ pub fn make(ctx: &NativeCallContext, f: Dynamic, args: Array, options: Map) -> O
     let name = options.text(ctx, "name")?.unwrap_or_default();
     let daemon = options.flag(ctx, "daemon")?.unwrap_or(false);
     options.finish(ctx)?;
-    let errand = errand::pack(ctx, &job(ctx, f, args, &Holder::Outside)?)?;
+    let errand = errand::pack(ctx, &job(ctx, f, args, &Holder::Outside)?, Inspection::of(Way::Down))?;
     let process = Process::new(&host(), &name, daemon);
     process.give(errand);
     Ok(ProcessHandle::of(process))
