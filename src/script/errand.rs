@@ -107,9 +107,10 @@ pub fn check_calls<'a>(
     let pointer = Dynamic::from(function.pointer().clone());
     // Each may go with a message of its own.
     let of_one = |value: &Dynamic, path: &str| inspection().check(value, path);
-    let mut calls = calls.iter().enumerate();
+    let mut args =
+        calls.iter().enumerate().flat_map(|(i, call)| call.iter().enumerate().map(move |(j, arg)| (i, j, arg)));
     of_one(&pointer, "f")
-        .and_then(|()| calls.try_for_each(|(i, call)| of_one(&call.clone().into(), &format!("args[{i}]"))))
+        .and_then(|()| args.try_for_each(|(i, j, arg)| of_one(arg, &format!("args[{i}][{j}]"))))
         .map_err(|refused| send_error(ctx, refused))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
-use super::api::future::result_of;
+use super::api::future::only_result_of;
 use super::arguments::{Options, list};
 use super::done::Done;
 use super::encode::{Inspection, Way};
@@ -259,7 +259,7 @@ pub(super) fn count_as_seen<'a>(rest: impl IntoIterator<Item = &'a JobFuture>) {
 
 pub(super) fn chunk_result(ctx: &NativeCallContext, future: &JobFuture, left: Option<Duration>) -> Outcome<Array> {
     super::throw::call_within(ctx, left, |left| future.wait(left))?;
-    Ok(result_of(ctx, future)?.try_cast::<Array>().unwrap_or_default())
+    Ok(only_result_of(ctx, future)?.try_cast::<Array>().unwrap_or_default())
 }
 
 /// Results as they are asked for, in order or as they come, with a bounded number of jobs ahead; the input is read as

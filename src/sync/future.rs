@@ -273,6 +273,11 @@ impl<T: Send + 'static> Future<T> {
         }
     }
 
+    /// Takes something out of the result, for the only one who wants it. Nothing when it was cancelled.
+    pub fn take<R>(&self, take: impl FnOnce(&mut T) -> Option<R>) -> Option<R> {
+        self.state.lock().result.as_mut().and_then(take)
+    }
+
     /// An operation that waits until it is over.
     pub fn waiting(self: &Arc<Self>) -> WaitOver<T> {
         WaitOver { future: self.clone(), ticket: Ticket::default(), verb: "result" }

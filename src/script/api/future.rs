@@ -31,6 +31,21 @@ pub fn result_of(ctx: &NativeCallContext, future: &Arc<sync::Future<Done>>) -> O
     }
 }
 
+/// The same for a future that nobody else asks: a value is moved, however large it is.
+///
+/// # Errors
+/// As [`result_of`].
+pub fn only_result_of(ctx: &NativeCallContext, future: &Arc<sync::Future<Done>>) -> Outcome<Dynamic> {
+    let value = future.take(|done| match done {
+        Done::Value(parcel) => Some(std::mem::replace(parcel, Parcel::plain(Dynamic::UNIT))),
+        _ => None,
+    });
+    match value {
+        Some(parcel) => Ok(parcel.unpack()),
+        None => result_of(ctx, future),
+    }
+}
+
 fn cancelled(ctx: &NativeCallContext, fault: Fault) -> crate::script::throw::Thrown {
     match fault {
         Fault::CancelledFuture(_) => {

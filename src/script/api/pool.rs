@@ -7,7 +7,7 @@ use rhai::plugin::*;
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
 use crate::kernel::{Holder, door};
-use crate::script::api::future::{result_of, run_callback};
+use crate::script::api::future::{only_result_of, run_callback};
 use crate::script::arguments::{Options, list, seconds};
 use crate::script::done::Done;
 use crate::script::function::{Callable, pack_arguments};
@@ -83,7 +83,7 @@ fn star(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, o
 
 fn array_of(ctx: &NativeCallContext, whole: &JobFuture) -> Outcome<Array> {
     call(ctx, || whole.wait_as("map", None))?;
-    Ok(result_of(ctx, whole)?.try_cast::<Array>().unwrap_or_default())
+    Ok(only_result_of(ctx, whole)?.try_cast::<Array>().unwrap_or_default())
 }
 
 fn stream(
@@ -202,7 +202,7 @@ pub mod functions {
     pub fn apply(ctx: NativeCallContext, pool: &mut PoolHandle, f: Dynamic, args: Array) -> Outcome<Dynamic> {
         let future = jobs::submit(&ctx, &pool.pool, f, args)?;
         call(&ctx, || future.wait_as("apply", None))?;
-        result_of(&ctx, &future)
+        only_result_of(&ctx, &future)
     }
 
     /// Has a thread run `f` with these arguments; returns a future at once.
