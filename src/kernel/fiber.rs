@@ -4,8 +4,11 @@
 //! goes on when it is woken, when a source of its is ready, or when its deadline has come. So the code that serves callers of
 //! this process serves those of others too, and whoever waits costs a stack and no thread.
 //!
-//! Invariants: a fiber runs on its keeper's thread only; one that rests is listed here; whoever wakes a task that rests puts
-//! it on the list of the ready before it wakes the keeper.
+//! A task may call while a call of its rests: the handler of a signal runs in a task that waits. Then the one below stands aside
+//! until the one above is done, as it would on a thread.
+//!
+//! Invariants: a fiber runs on its keeper's thread only; one that rests is listed here, and no other of its task runs before
+//! those above it; whoever wakes a task that rests puts it on the list of the ready before it wakes the keeper.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -18,7 +21,7 @@ use corosensei::{Coroutine, CoroutineResult};
 use parking_lot::Mutex;
 
 use super::readiness::{Source, ready_now};
-use super::task::{Role, Task, TaskId, alert, parked, run_as};
+use super::task::{Role, Task, TaskId, Wait, alert, parked, run_as};
 use super::{Kernel, os};
 
 /// The stack of a fiber. It runs one function of orch and no script. Only what is touched takes memory.
@@ -59,6 +62,8 @@ struct Resting {
 pub struct Fibers {
     ready: Arc<Ready>,
     resting: BTreeMap<TaskId, Resting>,
+    /// Those that stand aside, with what they wait for; the last is to go on first.
+    aside: BTreeMap<TaskId, Vec<(Resting, Option<Wait>)>>,
     deadlines: BTreeSet<(Duration, TaskId)>,
     spare: Vec<DefaultStack>,
 }
@@ -67,7 +72,13 @@ impl Fibers {
     /// Fibers that run when `keeper` lets them.
     pub fn new(keeper: &Arc<Task>) -> Fibers {
         let ready = Arc::new(Ready { tasks: Mutex::default(), keeper: keeper.clone() });
-        Fibers { ready, resting: BTreeMap::new(), deadlines: BTreeSet::new(), spare: Vec::new() }
+        Fibers {
+            ready,
+            resting: BTreeMap::new(),
+            aside: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// A task without a thread, which stands for one of another process. It runs until [`Task::end`].
@@ -78,7 +89,8 @@ impl Fibers {
         task
     }
 
-    /// Runs `body` as `task`, as far as it comes without waiting. The task must be adopted and at rest.
+    /// Runs `body` as `task`, as far as it comes without waiting. The task must be adopted; what it waits for already stands
+    /// aside until this is done.
     ///
     /// # Errors
     /// When there is no memory for a stack.
@@ -87,6 +99,11 @@ impl Fibers {
             Some(stack) => stack,
             None => DefaultStack::new(STACK_SIZE)?,
         };
+        if let Some(below) = self.take_resting(task.id()) {
+            let wait = task.waiting();
+            task.finish_wait();
+            self.aside.entry(task.id()).or_default().push((below, wait));
+        }
         let body = Coroutine::with_stack(stack, move |suspender, ()| os::with_suspender(suspender, body));
         self.resume(task.clone(), body);
         Ok(())
@@ -96,13 +113,48 @@ impl Fibers {
         let result = run_as(&task, || body.resume(()));
         match result {
             CoroutineResult::Yield(rest) => {
-                if let Some(deadline) = rest.deadline {
-                    self.deadlines.insert((deadline, task.id()));
-                }
-                self.resting.insert(task.id(), Resting { task, body, rest });
+                self.lay_down(Resting { task, body, rest });
             }
-            CoroutineResult::Return(()) if self.spare.len() < MOST_SPARE => self.spare.push(body.into_stack()),
-            CoroutineResult::Return(()) => {}
+            CoroutineResult::Return(()) => {
+                if self.spare.len() < MOST_SPARE {
+                    self.spare.push(body.into_stack());
+                }
+                self.come_back(&task);
+            }
+        }
+    }
+
+    fn lay_down(&mut self, resting: Resting) {
+        let id = resting.task.id();
+        if let Some(deadline) = resting.rest.deadline {
+            self.deadlines.insert((deadline, id));
+        }
+        self.resting.insert(id, resting);
+    }
+
+    fn take_resting(&mut self, task: TaskId) -> Option<Resting> {
+        let resting = self.resting.remove(&task)?;
+        if let Some(deadline) = resting.rest.deadline {
+            self.deadlines.remove(&(deadline, task));
+        }
+        Some(resting)
+    }
+
+    /// What stood aside for what is done now goes on.
+    fn come_back(&mut self, task: &Arc<Task>) {
+        let Some(mut below) = self.aside.remove(&task.id()) else {
+            return;
+        };
+        if let Some((resting, wait)) = below.pop() {
+            if let Some(wait) = wait {
+                task.begin_wait(wait);
+            }
+            self.lay_down(resting);
+            // What came meanwhile may have woken the one above: this one has to look for itself.
+            self.ready.push(task.id());
+        }
+        if !below.is_empty() {
+            self.aside.insert(task.id(), below);
         }
     }
 
@@ -133,10 +185,7 @@ impl Fibers {
 
     fn go_on(&mut self, task: TaskId) {
         // One that was woken twice may be done already.
-        if let Some(Resting { task, body, rest }) = self.resting.remove(&task) {
-            if let Some(deadline) = rest.deadline {
-                self.deadlines.remove(&(deadline, task.id()));
-            }
+        if let Some(Resting { task, body, .. }) = self.take_resting(task) {
             self.resume(task, body);
         }
     }
@@ -220,6 +269,34 @@ mod tests {
             seen.sort();
             let each = |i| [format!("far {i} begins"), format!("far {i} has slept"), format!("far {i} was stopped")];
             assert_eq!(seen, (0..3).flat_map(each).collect::<Vec<_>>());
+        });
+    }
+
+    #[test]
+    fn what_a_task_waits_for_stands_aside_for_what_it_does_meanwhile() {
+        let kernel = Kernel::new(Setup::Real);
+        kernel.run_here("keeper", || {
+            let mut fibers = Fibers::new(&current());
+            let seen: Rc<RefCell<Vec<&str>>> = Rc::default();
+            let task = fibers.adopt(&kernel, "far");
+            for (time, what) in [(None, "below"), (Some(Duration::from_mins(9)), "between"), (None, "above")] {
+                let seen = seen.clone();
+                let body = move || _ = sleep(time).inspect_err(|_| seen.borrow_mut().push(what));
+                fibers.run(&task, body).unwrap();
+            }
+            assert!(fibers.next_deadline().is_none(), "the one above has none");
+            for (done, verb) in [("above", Some("sleep")), ("between", Some("sleep")), ("below", None)] {
+                task.cancel();
+                fibers.run_ready(kernel.now());
+                // The one that comes back looks for itself.
+                fibers.run_ready(kernel.now());
+                assert_eq!(seen.borrow().last(), Some(&done));
+                assert_eq!(task.waiting().map(|wait| wait.verb), verb);
+                assert_eq!(fibers.next_deadline().is_some(), done == "above");
+            }
+            assert_eq!(seen.borrow().len(), 3);
+            fibers.end();
+            task.end();
         });
     }
 }

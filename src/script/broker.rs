@@ -142,6 +142,7 @@ impl Broker {
         let number = line.number();
         let forgotten: Vec<_> = self.lent.lock().extract_if((number, 0)..(number + 1, 0), |_, _| true).collect();
         drop(forgotten);
+        line.leave();
     }
 
     /// How many handles processes have.
@@ -265,6 +266,11 @@ impl Desk {
                     // It may have taken a permit for others to give back.
                     self.permits.forget(task.id());
                     self.end(line, &task);
+                }
+            }
+            Ask::TaskKilled(number) => {
+                if let Some(task) = self.tasks.remove(&(line.number(), number)) {
+                    self.end_killed(line, &task);
                 }
             }
             Ask::Call(call) => self.begin(line, call, descriptors, true),
@@ -392,6 +398,16 @@ impl Desk {
         line.dismiss(task.id());
     }
 
+    /// The same, for one that was ended with its process.
+    fn end_killed(&mut self, line: &Line, task: &Arc<Task>) {
+        // What it has had from further up returns too.
+        if let Some(link) = self.host.link() {
+            link.is_killed(task.id());
+        }
+        self.end(line, task);
+        self.permits.give_back(task);
+    }
+
     /// A process has ended.
     fn close(&mut self, line: &Arc<Line>) {
         let number = line.number();
@@ -404,10 +420,7 @@ impl Desk {
         });
         // Nobody is left to be answered.
         self.calls.retain(|(of, _), _| *of != number);
-        for task in &its {
-            self.end(line, task);
-            self.permits.give_back(task);
-        }
+        its.iter().for_each(|task| self.end_killed(line, task));
         self.broker.drop_all(number);
         self.broker.boundless.lock().remove(&number);
         self.broker.switchboard.disconnect(line);

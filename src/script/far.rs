@@ -8,6 +8,7 @@
 use std::any::TypeId;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 
@@ -17,12 +18,15 @@ use super::handles::{self, Kind, far_object};
 use super::host::mark;
 use super::luggage::Luggage;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
-use crate::kernel::{Stop, Waitable, current, door, with_current};
+use crate::kernel::{Stop, Waitable, current, door, sleep, with_current};
 use crate::sync::Fault;
 use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::far_object::FarObject;
 use crate::worker::link::{Answered, Asking, Link};
 use crate::worker::wire::{Descriptors, Letter};
+
+/// How long it takes at most until a process hears of the end of the one that it gets its handles from.
+const UNTIL_THE_END: Duration = Duration::from_secs(2);
 
 /// What stands in for a handle of type `T`.
 pub struct Far<T> {
@@ -119,6 +123,7 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     }
     let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,
+        Err(Stop::Ended) => return unanswered(ctx, &about),
         Err(stop) => return Err(stop.into_thrown(ctx, None)),
     };
     drop(args);
@@ -127,9 +132,22 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
         // It was done before it could be given up, so the next call hears of it.
         Some(Stop::Cancelled) => current().cancel(),
         Some(Stop::Interrupted(signal)) => current().interrupt(signal),
+        Some(Stop::Handler(error)) => current().kernel().handling().fail(&current(), error),
         _ => {}
     }
     arrived(ctx, link, answer, descriptors)
+}
+
+/// Nobody answers any more. That is nearly always because the program ends, of which this process is about to hear.
+fn unanswered(ctx: &NativeCallContext, about: &FarObject) -> Outcome<Dynamic> {
+    match sleep(Some(UNTIL_THE_END)) {
+        Err(stop) => Err(stop.into_thrown(ctx, None)),
+        Ok(()) => {
+            let what = about.core().label();
+            let why = "one of the two may have too many files open";
+            throw(ctx, "IoError", format!("{}(): the way to where {what} lives is lost: {why}", ctx.fn_name()))
+        }
+    }
 }
 
 /// What `with` and the like call: as from a script.

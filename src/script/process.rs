@@ -303,10 +303,10 @@ impl<'a> Talk<'a> {
                     return Err(Ended { end, left, has_begun: begun == self.errand });
                 }
                 Err(Stop::Cancelled) => match self.host.signals().asked_with() {
-                    None => self.worker.tell(&ToWorker::Cancel(self.errand)),
+                    None => self.worker.stir(&ToWorker::Cancel(self.errand)),
                     // Once: the second time it would end at once.
                     Some(signal) if !std::mem::replace(&mut self.interrupted, true) => {
-                        self.worker.tell(&ToWorker::Interrupt(signal.number));
+                        self.worker.stir(&ToWorker::Interrupt(signal.number));
                     }
                     Some(_) => {}
                 },

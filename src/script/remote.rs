@@ -111,6 +111,8 @@ impl Office {
                 } else if number > current.done {
                     current.cancelled.push(number);
                 }
+                drop(current);
+                self.is_stirred();
             }
             ToWorker::TakeBack(number) => self.give_back(number),
             ToWorker::Interrupt(number) => {
@@ -118,8 +120,15 @@ impl Office {
                     // It is one that asks to stop, which needs nothing of the system.
                     let _never = self.host.signals().raise(signal);
                 }
+                self.is_stirred();
             }
             ToWorker::NoMore => self.errands.close(),
+        }
+    }
+
+    fn is_stirred(&self) {
+        if let Some(link) = self.host.link() {
+            link.is_stirred();
         }
     }
 

@@ -115,7 +115,10 @@ impl Foreman {
 
 impl Agent<Done> for Foreman {
     fn prepare(&mut self) -> Result<(), Done> {
-        let worker = match self.worker.clone().filter(|worker| !worker.has_ended()) {
+        if let Some(ended) = self.worker.take_if(|worker| worker.has_ended()) {
+            await_calls(&self.team.host, &ended);
+        }
+        let worker = match self.worker.clone() {
             Some(_) if self.is_ready => return Ok(()),
             Some(worker) => worker,
             None => employ(&self.team.host, &current()).map_err(|error| self.team.not_started(&error))?,
@@ -183,13 +186,13 @@ impl Agent<Done> for Foreman {
         let worker = self.worker.as_ref()?;
         match self.team.host.signals().asked_with() {
             None => {
-                worker.tell(&ToWorker::Cancel(number));
+                worker.stir(&ToWorker::Cancel(number));
                 Some(GRACE)
             }
             Some(signal) => {
                 // Once: the second time it would end at once.
                 if !std::mem::replace(&mut self.was_interrupted, true) {
-                    worker.tell(&ToWorker::Interrupt(signal.number));
+                    worker.stir(&ToWorker::Interrupt(signal.number));
                 }
                 None
             }

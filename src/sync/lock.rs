@@ -205,6 +205,8 @@ impl Lock {
             if !free || !moved() {
                 return None;
             }
+            // Whoever took and lost it between the two looks at it.
+            place.state().abandoned().fetch_or(self.own[3].load(Ordering::Acquire), Ordering::AcqRel);
         }
         Some(place.number())
     }

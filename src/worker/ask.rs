@@ -67,6 +67,8 @@ pub enum Ask {
     Task(u64, String),
     /// A task makes no more calls: what it owns is abandoned.
     TaskOver(u64),
+    /// The same for one that was ended with its process, a process of this one: it has left nothing behind on purpose.
+    TaskKilled(u64),
     /// A function is to be called.
     Call(Call),
     /// The same where nobody waits for the answer: only a failure is told.

@@ -58,7 +58,7 @@ struct State {
     outgoing: Outgoing,
     /// The calls that are not answered yet, or whose answers nobody has taken.
     open: HashMap<u64, Open>,
-    /// How many answers have come.
+    /// How many answers have come, and other news that they count as.
     answers: u64,
     /// After how many of them it was said last that nobody can do anything.
     quiet_after: Option<u64>,
@@ -292,6 +292,27 @@ impl Link {
         Some((me, number))
     }
 
+    /// A task, which stands here for one of another process, is about to be ended with that process.
+    pub fn is_killed(&self, task: TaskId) {
+        self.say_over(task, &Ask::TaskKilled(task.0));
+    }
+
+    /// This process was told something that may have thrown it out of its waits, which counts as an answer on the other side too.
+    pub fn is_stirred(&self) {
+        self.state.lock().answers += 1;
+        let kernel = self.core.kernel();
+        kernel.detector().look_again(kernel);
+    }
+
+    fn say_over(&self, task: TaskId, over: &Ask) {
+        let mut state = self.state.lock();
+        if state.known.remove(&task).is_some() {
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            state.say(over);
+            self.unsettled.store(true, Ordering::Release);
+        }
+    }
+
     fn say(&self, ask: &Ask) {
         self.state.lock().say(ask);
     }
@@ -392,12 +413,7 @@ impl Waitable for Link {
     }
 
     fn owner_ended(&self, task: TaskId) {
-        let mut state = self.state.lock();
-        if state.known.remove(&task).is_some() {
-            self.changes.fetch_add(1, Ordering::AcqRel);
-            state.say(&Ask::TaskOver(task.0));
-            self.unsettled.store(true, Ordering::Release);
-        }
+        self.say_over(task, &Ask::TaskOver(task.0));
     }
 }
 
@@ -419,7 +435,10 @@ impl Operation for Answering<'_> {
             return Poll::Ready(Ok(answer));
         }
         if state.incoming.has_ended() {
-            // The other process is gone, and this one is about to end too.
+            // The other process is gone, and this one is about to end too. If not, it has lost its tasks there, and with them its
+            // place in the memory of locks.
+            state.known.clear();
+            self.link.changes.fetch_add(1, Ordering::AcqRel);
             return Poll::Ready(Err(Stop::Ended));
         }
         if let Some(open) = state.open.get_mut(&self.number) {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
+use rustix::net::{Shutdown, shutdown};
 
 use super::ask::{Ask, Told};
 use super::pipe::{Incoming, Outgoing};
@@ -56,6 +57,8 @@ struct Holders {
     tasks: BTreeMap<TaskId, Handle<Line>>,
     /// Anybody in it, unless all of it waits for answers.
     anybody: Option<Handle<Line>>,
+    /// Nobody ever again.
+    is_left: bool,
 }
 
 impl Line {
@@ -115,9 +118,23 @@ impl Line {
         drop(anybody);
     }
 
+    /// The process is told something that may throw it out of its waits. Until it has heard of that it is not quiet, and what it
+    /// hears counts as an answer on its side too. One that gets a signal is not heard to be quiet any more.
+    pub fn stir(self: &Arc<Self>) {
+        self.traffic.lock().answers += 1;
+        self.may_act();
+    }
+
+    /// It has ended, and nobody waits for what it does any more.
+    pub fn leave(&self) {
+        // It holds itself through them.
+        let gone = std::mem::replace(&mut *self.holders.lock(), Holders { is_left: true, ..Holders::default() });
+        drop(gone);
+    }
+
     fn may_act(self: &Arc<Self>) {
         let mut holders = self.holders.lock();
-        if holders.anybody.is_none() {
+        if holders.anybody.is_none() && !holders.is_left {
             holders.anybody = Some(Handle::for_holder(self.clone(), Holder::Outside));
         }
     }
@@ -214,6 +231,8 @@ impl Switchboard {
     pub fn disconnect(&self, line: &Arc<Line>) {
         // It is watched as long as it is listed.
         let _watched = epoll::delete(&self.epoll, &line.socket);
+        // If it runs all the same, it is to hear that nobody answers any more.
+        let _gone = shutdown(&*line.socket, Shutdown::Both);
         self.lines.lock().remove(&line.number);
         // The process itself is about to end, and so is whatever waits for that.
         line.may_act();

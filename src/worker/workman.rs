@@ -142,6 +142,14 @@ impl Worker {
         }
     }
 
+    /// The same for what may throw it out of its waits.
+    pub fn stir(&self, message: &ToWorker) {
+        if let Some(line) = self.line.get() {
+            line.stir();
+        }
+        self.tell(message);
+    }
+
     /// Waits for the next thing it says or does, at most `limit`.
     ///
     /// # Errors
@@ -167,6 +175,9 @@ impl Worker {
     }
 
     fn signal(&self, signal: Signal) {
+        if let Some(line) = self.line.get() {
+            line.stir();
+        }
         // One that has ended needs no signal.
         let _gone = pidfd_send_signal(self.leader.pidfd(), signal);
         if signal != Signal::KILL {
@@ -210,6 +221,15 @@ impl Worker {
                     return None;
                 }
             }
+        }
+    }
+}
+
+/// The end of its socket is its own end, if it has not ended.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Some(line) = self.line.get() {
+            line.leave();
         }
     }
 }
