@@ -69,7 +69,7 @@ pub fn register(engine: &mut Engine, vocabulary: &Shared<Module>) {
 fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Kind, usize)> {
     let mut engine = Engine::new_raw();
     engine.register_global_module(vocabulary.clone());
-    let found = engine.collect_fn_metadata(
+    engine.collect_fn_metadata(
         None::<&NativeCallContext>,
         |f| {
             let types = &f.metadata.param_types;
@@ -77,8 +77,7 @@ fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Ki
             (f.metadata.access == FnAccess::Public).then(|| (f.metadata.name.to_string(), kind, types.len()))
         },
         false,
-    );
-    found
+    )
 }
 
 fn forwarded(name: &'static str) -> RhaiFunc {

@@ -185,10 +185,10 @@ impl Link {
         }
         let mut answering = Answering { link: self, about: asking.about.clone(), number, verb: verb_of(function) };
         match block(&mut answering, None) {
-            Ok(answer) => return answer.map(|letter| Answered::of(letter, None)),
+            Ok(answer) => answer.map(|letter| Answered::of(letter, None)),
             Err(Stop::Ended) => {
                 self.state.lock().open.remove(&number);
-                return Err(Stop::Ended);
+                Err(Stop::Ended)
             }
             Err(stop) => {
                 self.say(&Ask::Stop(number));

@@ -119,7 +119,7 @@ fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Outcom
 /// The same where all of them live in another process.
 fn first_far(ctx: &NativeCallContext, sources: Array, timeout: &Dynamic) -> Outcome<Map> {
     if let Some(own) = sources.iter().find(|source| far::first_in(source).is_none()) {
-        let own = type_for_people(&ctx.engine().map_type_name(own.type_name()).to_string());
+        let own = type_for_people(ctx.engine().map_type_name(own.type_name()));
         let message = format!("select() cannot wait for {own} of this process and for objects of another one at once");
         return throw(ctx, "ValueError", message);
     }
