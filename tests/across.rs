@@ -219,3 +219,218 @@ fn what_was_put_before_a_process_died_is_there_in_order() {
     "#;
     Program::script(script).run().prints("WorkerDied\n3000\n");
 }
+
+#[test]
+fn killed_at_any_moment_with_everything_in_their_hands() {
+    let script = include_str!("across/kill.rhai");
+    Program::script(script).arg("7").run().prints("all is there\n");
+}
+
+#[test]
+fn a_worker_that_is_stopped_keeps_what_it_has_and_holds_up_nobody_else() {
+    let script = r#"
+        let lock = Lock();
+        let q = Queue();
+        let go_on = Event();
+        let p = spawn_process(|lock, q, e| { with lock { q.put("has it"); e.wait(); } 1 }, [lock, q, go_on]);
+        print(q.get());
+        kill(p.pid, "STOP");
+        go_on.set();
+        let other = spawn_process(|lock, q| {
+            try { lock.acquire(0.1); } catch (e) { q.put(e.kind); }
+            with lock { q.put("at last"); }
+        }, [lock, q]);
+        print(q.get());
+        print(q.qsize());
+        kill(p.pid, "CONT");
+        print(q.get());
+        print(`${p.join()} ${other.join()}`);
+    "#;
+    Program::script(script).run().prints("has it\nTimeoutError\n0\nat last\n1 \n");
+}
+
+#[test]
+fn many_handles_and_many_waits_take_no_threads_and_no_descriptors() {
+    let script = r#"
+        fn count(what) { parse_int(cmd("sh", "-c", what).read()) }
+        fn threads() { count(`ls /proc/${getpid()}/task | wc -l`) }
+        fn open() { count(`ls /proc/${getpid()}/fd | wc -l`) }
+        let events = [];
+        for i in 0..50 { events.push(Event()); }
+        let values = [];
+        for i in 0..1000 { values.push(Value(i)); }
+        let here = Semaphore(0);
+        let q = Queue();
+        spawn_process(|q| q.qsize(), [q]).join();
+        let idle = spawn_process(|q| q.get(), [q]);
+        let before = [threads(), open()];
+        q.put(1);
+        idle.join();
+        // What join() has waited for is put away a moment later, whoever keeps it.
+        for i in 0..100 { if open() < before[1] { break; } sleep(0.02); }
+        let p = spawn_process(|events, values, here| {
+            let ts = [];
+            for e in events { ts.push(spawn_thread(|| { here.release(); e.wait(); 1 })); }
+            let sum = 0;
+            for v in values { sum += v.value; }
+            for t in ts { sum += t.join(); }
+            sum
+        }, [events, values, here]);
+        for e in events { here.acquire(); }
+        // Each look has a thread and a few descriptors for a moment; threads that are kept for the next task have one.
+        let now = [threads(), open()];
+        for i in 0..50 { if now[0] <= before[0] { break; } sleep(0.02); now = [threads(), open()]; }
+        if now[0] > before[0] || now[1] > before[1] + 8 { print(`${before}, then ${now}`); }
+        for e in events { e.set(); }
+        print(p.join());
+    "#;
+    Program::script(script).run().prints("499550\n");
+}
+
+#[test]
+fn a_handler_may_call_while_its_task_waits_for_an_answer() {
+    let script = r#"
+        let e = Event();
+        let q = Queue();
+        let h = Queue();
+        let p = spawn_process(|e, q, h| {
+            on_signal("USR1", |name| { q.put("begins"); q.put(h.get()); });
+            q.put("ready");
+            e.wait();
+            "woken"
+        }, [e, q, h]);
+        print(q.get());
+        kill(p.pid, "USR1");
+        print(q.get());
+        e.set();
+        h.put("has waited");
+        print(q.get());
+        print(p.join());
+    "#;
+    Program::script(script).run().prints("ready\nbegins\nhas waited\nwoken\n");
+}
+
+#[test]
+fn permits_return_from_a_grandchild_that_was_killed() {
+    Program::script(
+        r#"
+        let s = Semaphore(1);
+        print(spawn_process(|s| {
+            let g = spawn_process(|s| { s.acquire(); sleep(100); }, [s]);
+            while s.value > 0 { sleep(0.01); }
+            g.kill();
+            g.join();
+            s.acquire(5);
+            s.release();
+            "returned"
+        }, [s]).join());
+        "#,
+    )
+    .run()
+    .prints("returned\n");
+}
+
+#[test]
+fn one_that_has_yet_to_hear_that_it_is_to_stop_is_in_no_deadlock() {
+    let script = r#"
+        let e = Event();
+        let q = Queue();
+        let p = spawn_process(|e, q| { try { e.wait(); } catch (x) { q.put(x.kind); } e.wait(); }, [e, q]);
+        // Long enough that it has said that it can do nothing by itself.
+        sleep(0.5);
+        kill(p.pid, "STOP");
+        p.cancel();
+        let later = cmd("sh", "-c", `sleep 0.7; kill -CONT ${p.pid}`).start();
+        print(q.get());
+        // And then it is quiet again.
+        try { p.join(); } catch (x) { print(x.kind); }
+        p.kill();
+        later.wait();
+    "#;
+    Program::script(script).run().prints("Cancelled\nDeadlockError\n");
+}
+
+#[test]
+fn a_way_that_broke_is_told() {
+    let script = r#"
+        let q = Queue();
+        let ready = Event();
+        let p = spawn_process(|q, ready| {
+            let many = [];
+            for i in 0..60 { many.push(SharedMemory(8)); }
+            ready.set();
+            q.get();
+            for one in many { q.put(one); }
+        }, [q, ready]);
+        ready.wait();
+        cmd("prlimit", "--pid", getpid().to_string(), "--nofile=25:100").run();
+        q.put(1);
+        try { p.join(); } catch (e) { print(`${e.kind}: ${e.message}`); }
+    "#;
+    Program::script(script).run().prints(
+        "IoError: put(): the way to where Queue(#1) lives is lost: one of the two may have too many files open\n",
+    );
+}
+
+#[test]
+fn processes_leave_no_descriptors() {
+    let script = r#"
+        fn open() { parse_int(cmd("sh", "-c", `ls /proc/${getpid()}/fd | wc -l`).read()) }
+        let n = Value(0);
+        fn pooled(n) {
+            let pool = Pool(1);
+            let pid = pool.apply(|n| { n.add(1); getpid() }, [n]);
+            kill(pid, "KILL");
+            while pid_alive(pid) { sleep(0.01); }
+            pool.apply(|n| n.add(1), [n]);
+            pool.close();
+            pool.join();
+            spawn_process(|n| n.add(1), [n]).join();
+        }
+        pooled(n);
+        let before = open();
+        for i in 0..3 { pooled(n); }
+        // What join() has waited for is put away a moment later.
+        let now = open();
+        for i in 0..100 { if now <= before { break; } sleep(0.02); now = open(); }
+        assert(now <= before, `open: ${before}, then ${now}`);
+        print(n.value);
+    "#;
+    Program::script(script).run().prints("12\n");
+}
+
+#[test]
+fn stand_ins_are_printed_and_compared_as_what_they_stand_for() {
+    both(
+        r#"
+        let q = Queue();
+        let l = Lock();
+        spawn_process(|q, l| {
+            print(q);
+            print(`${l} ${type_of(l)} ${q == q} ${q != l} ${q == l}`);
+            q.put([q, l]);
+            print([q, l]);
+            print(q.get()[0] == q);
+        }, [q, l]).join();
+        "#,
+        "Queue(#1, 0 items)\nLock(#2, free) Lock true true false\n[Queue(#1, 1 item), Lock(#2, free)]\ntrue\n",
+    );
+}
+
+#[test]
+fn the_dump_names_who_waits_elsewhere() {
+    let script = r#"
+        let q = Queue();
+        let ready = Event();
+        let p = spawn_process(|q, ready| { ready.set(); q.get() }, [q, ready]);
+        ready.wait();
+        // It is on its way there; nothing tells when it has come.
+        sleep(0.3);
+        kill(getpid(), "QUIT");
+        sleep(0.3);
+        q.put(1);
+        p.join();
+    "#;
+    let seen = Program::script(script).run();
+    assert!(seen.stderr.contains("\"Process-1\": waits in get() of Queue(#1) at "), "{}", seen.for_people());
+}

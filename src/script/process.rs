@@ -48,7 +48,9 @@ pub fn numbered(kernel: &Kernel, number: u64) -> Option<Arc<Task>> {
 /// What is known of a process while it runs, and after.
 #[derive(Default)]
 struct Fate {
-    worker: OnceLock<Arc<Worker>>,
+    /// Until it has ended: whoever keeps the process does not keep what it took of the system.
+    worker: Mutex<Option<Arc<Worker>>>,
+    pid: OnceLock<u32>,
     code: OnceLock<i32>,
     /// The script ended it.
     by_request: AtomicBool,
@@ -103,7 +105,8 @@ impl Process {
             let worker = employ(&self.host, self.thread.task()).map_err(ExecFault::NoProcess)?;
             hand_over(&self.host, &worker, ERRAND, errand).map_err(ExecFault::NoProcess)?;
             worker.tell(&ToWorker::NoMore);
-            self.fate.worker.get_or_init(|| worker.clone());
+            self.fate.pid.get_or_init(|| worker.pid());
+            *self.fate.worker.lock() = Some(worker.clone());
             self.thread.give(move || {
                 let _kept = kept;
                 attend(&host, &fate, &name, &worker)
@@ -143,8 +146,8 @@ impl Process {
         if !self.thread.is_started() {
             return None;
         }
-        match self.fate.worker.get() {
-            Some(worker) => Some(i64::from(worker.pid())),
+        match self.fate.pid.get() {
+            Some(pid) => Some(i64::from(*pid)),
             None => Some(simulated_pid(self.thread.task().stands_for())),
         }
     }
@@ -180,8 +183,11 @@ impl Process {
             return Ok(());
         }
         self.fate.by_request.store(true, Ordering::Release);
-        match self.fate.worker.get() {
-            Some(worker) => end(worker),
+        let worker = self.fate.worker.lock().clone();
+        match worker {
+            Some(worker) => end(&worker),
+            // It has ended just now.
+            None if self.fate.pid.get().is_some() => {}
             // One that is not on its way yet gets to hear of it before it does anything.
             None if self.thread.task().end_process(signal.cast_signed().saturating_neg()) => {}
             None => _ = self.fate.early.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire),
@@ -343,6 +349,7 @@ fn attend(host: &Arc<Host>, fate: &Fate, name: &str, worker: &Arc<Worker>) -> Do
         (End::Signal(_) | End::Code(_), _) => errand::died(host, &format!("process {name:?}"), name, code, 1),
     };
     fate.code.get_or_init(|| code);
+    drop(fate.worker.lock().take());
     done
 }
 

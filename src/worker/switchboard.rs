@@ -308,3 +308,64 @@ impl Operation for Listening<'_> {
         sources
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::super::wire::write;
+    use super::*;
+    use crate::kernel::Setup;
+
+    #[test]
+    fn garbage_ends_its_own_line_and_no_other() {
+        let kernel = Kernel::new(Setup::Real);
+        kernel.run_here("main", || {
+            let switchboard = Switchboard::new(&kernel).unwrap();
+            let mut fast = fastrand::Rng::with_seed(1);
+            let (good, to_good) = switchboard.connect("good").unwrap();
+            for _ in 0..50 {
+                let (bad, to_bad) = switchboard.connect("bad").unwrap();
+                let mut to_bad = UnixStream::from(to_bad);
+                let mut bytes: Vec<u8> = (0..fast.usize(13..200)).map(|_| fast.u8(..)).collect();
+                // What it was before is heard; then a length that is none.
+                let mut said = Vec::new();
+                write(&mut said, &Ask::Dropped(7), 0).unwrap();
+                bytes[5] = 255;
+                to_bad.write_all(&[said, bytes].concat()).unwrap();
+                assert_eq!(bad.next().map(|letter| letter.message), Some(Ask::Dropped(7)));
+                assert!(!bad.has_ended() && bad.next().is_none() && bad.has_ended());
+                switchboard.disconnect(&bad);
+                assert!(bad.over().is_set() && switchboard.line(bad.number()).is_none());
+                // It hears that nobody listens, and nothing is left of its line.
+                assert_eq!(to_bad.read(&mut [0; 8]).unwrap_or(0), 0);
+                switchboard.tell(&bad, &Told::Task(1, 2), Descriptors::new());
+                bad.leave();
+                assert_eq!(Arc::strong_count(&bad), 1);
+            }
+            let mut said = Vec::new();
+            write(&mut said, &Ask::Quiet(0), 0).unwrap();
+            UnixStream::from(to_good).write_all(&said).unwrap();
+            assert_eq!(good.next().map(|letter| letter.message), Some(Ask::Quiet(0)));
+        });
+    }
+
+    #[test]
+    fn a_process_is_quiet_only_when_it_has_heard_all_that_it_was_told() {
+        let kernel = Kernel::new(Setup::Real);
+        kernel.run_here("main", || {
+            let switchboard = Switchboard::new(&kernel).unwrap();
+            let (line, _theirs) = switchboard.connect("process").unwrap();
+            let may_act = || line.holders.lock().anybody.is_some();
+            line.is_quiet_after(1);
+            assert!(may_act());
+            line.is_quiet_after(0);
+            assert!(!may_act());
+            line.stir();
+            line.is_quiet_after(0);
+            assert!(may_act());
+            line.is_quiet_after(1);
+            assert!(!may_act());
+        });
+    }
+}
