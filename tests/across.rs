@@ -235,6 +235,8 @@ fn a_worker_that_is_stopped_keeps_what_it_has_and_holds_up_nobody_else() {
         let p = spawn_process(|lock, q, e| { with lock { q.put("has it"); e.wait(); } 1 }, [lock, q, go_on]);
         print(q.get());
         kill(p.pid, "STOP");
+        // It stops a moment after it was told.
+        sleep(0.2);
         go_on.set();
         let other = spawn_process(|lock, q| {
             try { lock.acquire(0.1); } catch (e) { q.put(e.kind); }
@@ -368,7 +370,8 @@ fn a_way_that_broke_is_told() {
         try { p.join(); } catch (e) { print(`${e.kind}: ${e.message}`); }
     "#;
     Program::script(script).run().prints(
-        "IoError: put(): the way to where Queue(#1) lives is lost: one of the two may have too many files open\n",
+        "IoError: the way to the process that started this one is lost, and what was put into a queue may not be there: \
+         one of the two processes may have too many files open\n",
     );
 }
 

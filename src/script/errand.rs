@@ -299,7 +299,17 @@ fn failed(error: Thrown, source: Option<&str>) -> Performed {
 }
 
 fn not_sent(message: String) -> Answer {
-    let error = super::iterate::Place::of_loop("return").call(|ctx| Problem::new(ctx, "SendError", message).thrown());
+    reply_of("SendError", message)
+}
+
+/// What a function has put into queues may not have come there.
+pub fn unknown() -> Answer {
+    let why = "what was put into a queue may not be there: one of the two processes may have too many files open";
+    reply_of("IoError", format!("the way to the process that started this one is lost, and {why}"))
+}
+
+fn reply_of(kind: &str, message: String) -> Answer {
+    let error = super::iterate::Place::of_loop("return").call(|ctx| Problem::new(ctx, kind, message).thrown());
     let failure = Failure::of(error, None);
     Answer::of(encode_error(failure.ask()), Reply::Failed)
 }

@@ -118,8 +118,7 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
     let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
     if name == "put" && args.len() == 2 && about.takes_posts() {
         door::enter().map_err(|stop| stop.into_thrown(ctx, None))?;
-        link.post(asking);
-        return Ok(Dynamic::UNIT);
+        return if link.post(asking) { Ok(Dynamic::UNIT) } else { unanswered(ctx, &about) };
     }
     let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,

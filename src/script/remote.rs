@@ -202,11 +202,15 @@ impl Office {
         current().abandon_held();
         if let Some(link) = self.host.link() {
             // Whoever hears of the reply can rely on all that was done before.
+            let is_known = link.settle();
             match &performed {
                 Performed::Reply(answer) if !answer.luggage.handles().is_empty() => {
                     link.lend(number, far::entries(&answer.luggage));
                 }
-                _ => link.settle(),
+                Performed::Reply(Answer { reply: Reply::Value(_), .. }) if !is_known => {
+                    performed = Performed::Reply(errand::unknown());
+                }
+                _ => {}
             }
             if let (Performed::Reply(Answer { reply: Reply::Value(_), .. }), Some(failure)) =
                 (&performed, link.take_failure())

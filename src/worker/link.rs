@@ -89,6 +89,8 @@ pub struct Link {
     changes: AtomicU64,
     /// Something was said that is not known to be done.
     unsettled: AtomicBool,
+    /// There are posted calls among that.
+    posted: AtomicBool,
 }
 
 /// A call to be made.
@@ -163,6 +165,7 @@ impl Link {
             calls: AtomicU64::new(1),
             changes: AtomicU64::new(0),
             unsettled: AtomicBool::new(false),
+            posted: AtomicBool::new(false),
         });
         let listed: Arc<dyn Waitable> = link.clone();
         kernel.list(&listed);
@@ -215,8 +218,9 @@ impl Link {
         }
     }
 
-    /// Makes a call for whose answer nobody waits. What it fails with is told by [`Link::take_failure`].
-    pub fn post(self: &Arc<Self>, asking: Asking) {
+    /// Makes a call for whose answer nobody waits. What it fails with is told by [`Link::take_failure`]. False when nobody hears
+    /// it any more.
+    pub fn post(self: &Arc<Self>, asking: Asking) -> bool {
         let me = current();
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let is_out = {
@@ -226,11 +230,10 @@ impl Link {
             state.say_with(&Ask::Post(call), descriptors);
             state.outgoing.source().is_none()
         };
+        self.posted.store(true, Ordering::Release);
         self.unsettled.store(true, Ordering::Release);
         // The other side is not to be left behind, nor a task to run ahead of its own failures.
-        if !is_out || number.is_multiple_of(POSTS) {
-            self.settle();
-        }
+        (is_out && !number.is_multiple_of(POSTS)) || self.settle()
     }
 
     /// The error of a call that the current task has posted.
@@ -239,20 +242,24 @@ impl Link {
         if state.failed.is_empty() { None } else { state.failed.remove(&current().id()) }
     }
 
-    /// Waits until all that was said before is done, if there is anything.
-    pub fn settle(self: &Arc<Self>) {
-        if self.unsettled.swap(false, Ordering::AcqRel) {
-            self.ask(Ask::Settle);
+    /// Waits until all that was said before is done, if there is anything: false when it cannot be known what became of calls that
+    /// were posted.
+    pub fn settle(self: &Arc<Self>) -> bool {
+        if !self.unsettled.swap(false, Ordering::AcqRel) {
+            return true;
         }
+        let posted = self.posted.swap(false, Ordering::AcqRel);
+        self.ask(Ask::Settle) || !posted
     }
 
     /// Keeps these entries on the other side for the reply to errand `errand`, whatever becomes of this process.
     pub fn lend(self: &Arc<Self>, errand: u64, entries: Vec<u64>) {
         self.unsettled.store(false, Ordering::Release);
-        self.ask(|number| Ask::Lend(number, errand, entries));
+        // Where it cannot be known the handles do not come either, and whoever has the reply says so.
+        let _known = self.ask(|number| Ask::Lend(number, errand, entries));
     }
 
-    fn ask(self: &Arc<Self>, ask: impl FnOnce(u64) -> Ask) {
+    fn ask(self: &Arc<Self>, ask: impl FnOnce(u64) -> Ask) -> bool {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         {
             let mut state = self.state.lock();
@@ -261,7 +268,7 @@ impl Link {
         }
         let about = FarObject::link_itself(self.core.clone(), self);
         // The end of the program ends this too, and then nobody asks.
-        let _done = block_through(&mut Answering { link: self, about, number, verb: "settle" }, None);
+        matches!(block_through(&mut Answering { link: self, about, number, verb: "settle" }, None), Ok(Ok(_)))
     }
 
     /// Says so when every task waits for an answer, so that the other side knows whom to look for in a search for deadlocks. An
