@@ -15,6 +15,13 @@
 //! that nobody asked for. The end of a worker is told by its pidfd; what it wrote before is read first. The end of the main
 //! process is told to the worker by the end of the socket.
 //!
+//! A worker that was given a handle has a second socket, for what it asks about the object behind it:
+//!
+//! ```text
+//!   broker's task ◄── [`switchboard`] ◄══ Ask ══ [`link`] ◄── any task of the worker that calls a function of a stand-in
+//!        └───────────────────────────── Told ══════► whoever waits there takes in all that comes, and wakes those it is for
+//! ```
+//!
 //! Connections are beside all that: two ends that scripts speak through, in this program ([`pair`], [`connection`]), in
 //! two processes of it (an end goes there as a descriptor), or in two programs ([`listener`], [`client`]).
 
