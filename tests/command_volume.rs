@@ -94,7 +94,8 @@ fn nobody_takes_the_lines() {
         for line in cmd("yes").lines() { n += 1; if n == 10 { sleep(1); } if n == 20 { break; } }
         print(n);
         let peak = peak();
-        print(if peak < 100 { "bounded" } else { `${peak} MB` });
+        // A turn takes 64 reads of a mebibyte at most, when the writer keeps up.
+        print(if peak < 200 { "bounded" } else { `${peak} MB` });
         "#,
         "20\nbounded\n",
     );
