@@ -159,8 +159,7 @@ fn a_killed_process_leaves_nothing_locked_and_nothing_lost() {
 }
 
 #[test]
-fn what_is_given_is_counted_and_freed() {
-    // A thousand handles cross and come back; the process that had them tells when it is done with them.
+fn what_a_process_has_dropped_is_freed_while_it_lives() {
     both(
         r#"
         let q = Queue();
@@ -172,6 +171,37 @@ fn what_is_given_is_counted_and_freed() {
         "#,
         "true\n",
     );
+    // The dump lists every lock that there is.
+    let script = r#"
+        let q = Queue();
+        let ready = Event();
+        let stop = Event();
+        let p = spawn_process(|q, ready, stop| { for lock in q { lock.locked(); } ready.set(); stop.wait(); }, [q, ready, stop]);
+        for i in 0..300 { q.put(Lock()); }
+        q.close();
+        ready.wait();
+        kill(getpid(), "QUIT");
+        sleep(0.5);
+        stop.set();
+        p.join();
+    "#;
+    let seen = Program::script(script).run();
+    let listed = seen.stderr.lines().filter(|line| line.starts_with("Lock(#")).count();
+    assert!(seen.status == 0 && seen.stderr.contains("Queue(#") && listed <= 3, "{listed} {}", seen.for_people());
+}
+
+#[test]
+fn a_thread_of_a_process_that_fails_after_its_end_is_told_of() {
+    let script = r#"
+        let q = Queue();
+        let p = spawn_process(|q| { spawn_thread(|| { q.put(1); sleep(0.3); q.put(2); }); }, [q]);
+        q.get();
+        q.close();
+        p.wait();
+        print(p.exit_code);
+    "#;
+    let seen = Program::script(script).run();
+    assert!(seen.stdout == "1\n" && seen.stderr.contains("Closed"), "{}", seen.for_people());
 }
 
 #[test]

@@ -145,11 +145,6 @@ impl Broker {
         line.leave();
     }
 
-    /// How many handles processes have.
-    pub fn count(&self) -> usize {
-        self.entries.lock().len()
-    }
-
     fn drop_entry(&self, line: u64, entry: u64) {
         let dropped = self.entries.lock().remove(&(line, entry));
         // Outside: it may be the last of its object.

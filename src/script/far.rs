@@ -202,10 +202,10 @@ fn arrived(ctx: &NativeCallContext, link: &Arc<Link>, answer: Answer, descriptor
             Ok(value) => Ok(value),
             Err(why) => throw(ctx, "SendError", format!("{}() returned what nobody can read: {why}", ctx.fn_name())),
         },
-        Answer::Failed(bytes) => {
-            let map = decode(&bytes, &Luggage::of(descriptors)).ok().and_then(|value| value.try_cast::<Map>());
-            Err(Problem::again(ctx, map.unwrap_or_default()).thrown())
-        }
+        Answer::Failed(bytes) => match decode(&bytes, &Luggage::of(descriptors)).map(Dynamic::try_cast::<Map>) {
+            Ok(Some(map)) => Err(Problem::again(ctx, map).thrown()),
+            _ => throw(ctx, "SendError", format!("{}() failed with what nobody can read", ctx.fn_name())),
+        },
         // Only somebody who has stopped is told so, and that one does not come here.
         Answer::Stopped | Answer::Settled => Err(Ending::Over.thrown(ctx.call_position())),
     }

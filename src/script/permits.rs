@@ -25,7 +25,7 @@ impl Change {
     pub fn by(function: &str, args: &[Dynamic]) -> Option<Change> {
         let by = match function {
             "acquire" | "try_acquire" => 1,
-            "release" => -args.get(1).map_or(Ok(1), Dynamic::as_int).ok()?,
+            "release" => 0i64.saturating_sub(args.get(1).map_or(Ok(1), Dynamic::as_int).ok()?),
             _ => return None,
         };
         let semaphore = args.first()?.read_lock::<handles::Semaphore>()?.0.object().clone();
@@ -47,7 +47,7 @@ impl Permits {
         }
         let its = self.taken.entry(task).or_default();
         let id = change.semaphore.core().id();
-        let by = change.by + its.remove(&id).map_or(0, |before| before.by);
+        let by = its.remove(&id).map_or(change.by, |before| before.by.saturating_add(change.by));
         if by != 0 {
             its.insert(id, Change { by, ..change });
         }

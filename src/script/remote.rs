@@ -173,8 +173,24 @@ impl Office {
         while let Some(error) = outlast_threads(&self.host) {
             self.tell(error);
         }
+        self.tell_posts();
         self.host.tell_unasked();
         self.host.status()
+    }
+
+    /// What threads have put into queues and what came of it after they had ended.
+    fn tell_posts(&self) {
+        let Some(link) = self.host.link() else {
+            return;
+        };
+        let failures = match link.settle() {
+            true => link.take_failures().into_iter().map(Answer::late).collect(),
+            false => vec![errand::unknown()],
+        };
+        for map in failures.iter().filter_map(errand::error_in) {
+            self.host.note_status(1);
+            self.host.say(&report::uncaught(&self.host, &map));
+        }
     }
 
     /// The handler of a signal failed while nothing was being done that could fail with it.

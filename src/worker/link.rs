@@ -29,7 +29,6 @@ use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
     with_current,
 };
-
 use crate::sync::lock_state::Slab;
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
@@ -240,6 +239,11 @@ impl Link {
     pub fn take_failure(&self) -> Option<Letter<ByteBuf>> {
         let mut state = self.state.lock();
         if state.failed.is_empty() { None } else { state.failed.remove(&current().id()) }
+    }
+
+    /// The errors of posted calls of tasks that have ended since: nobody else will hear of them.
+    pub fn take_failures(&self) -> Vec<Letter<ByteBuf>> {
+        std::mem::take(&mut self.state.lock().failed).into_values().collect()
     }
 
     /// Waits until all that was said before is done, if there is anything: false when it cannot be known what became of calls that
