@@ -10,6 +10,7 @@ const EXAMPLES: &str = "Examples:
   orch run scripts/traffic_light.rhai        run a script
   orch run --sim --seed 7 script.rhai        simulated time, repeatable to the byte
   orch run --until 45 script.rhai            end it after 45 seconds
+  orch run --trace t.json script.rhai        write what happens, for Perfetto
   orch eval '(1..4).map(|n| n * n)'          run a line and print its value
   orch map -j8 gzip {} ::: *.log              run a command for each of many arguments
   orch doc Queue                             look something up
@@ -53,11 +54,21 @@ pub struct RunOptions {
     /// End the run after so many seconds (simulated ones under --sim), orderly, with status 0
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub until: Option<f64>,
+    #[command(flatten)]
+    pub see: SeeOptions,
     /// The script; `-` reads it from the standard input
     pub script: PathBuf,
     /// The script's arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
+}
+
+/// What is written down of a run.
+#[derive(Args)]
+pub struct SeeOptions {
+    /// Write what happens, for https://ui.perfetto.dev or chrome://tracing
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 /// The world to run in.

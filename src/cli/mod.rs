@@ -6,6 +6,7 @@ pub mod helper;
 pub mod map;
 pub mod map_args;
 pub mod run;
+pub mod see;
 pub mod terminal;
 pub mod work;
 

@@ -237,6 +237,10 @@ impl<R: Outcome> Waitable for Pool<R> {
         &self.core
     }
 
+    fn depth(&self) -> Option<usize> {
+        self.works.jobs.depth()
+    }
+
     fn state(&self) -> String {
         format!("{} workers at the most, {}", self.works.plan.size, self.works.jobs.state())
     }

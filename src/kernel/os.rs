@@ -4,14 +4,16 @@ use std::cell::Cell;
 
 use corosensei::Yielder;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::process::{Pid, Signal};
 
+use super::events::Usage;
 use super::fiber::Rest;
 
 thread_local! {
@@ -96,6 +98,40 @@ fn with_mask<R>(how: libc::c_int, signal: libc::c_int, body: impl FnOnce() -> R)
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
     }
     result
+}
+
+/// What a process has used that has ended and was not reaped; `None` while it runs.
+pub fn usage_of_ended(pidfd: BorrowedFd<'_>) -> Option<Usage> {
+    let mut about = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut used = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the system writes to the two places only, which are as large as it expects and live on this stack; all zeros are
+    // valid for both. `WNOWAIT` leaves the process as it is.
+    let (result, about, used) = unsafe {
+        let result = libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            pidfd.as_raw_fd(),
+            about.as_mut_ptr(),
+            flags,
+            used.as_mut_ptr(),
+        );
+        (result, about.assume_init(), used.assume_init())
+    };
+    // SAFETY: filled in by `waitid`, or all zeros.
+    let pid = unsafe { about.si_pid() };
+    if result != 0 || pid == 0 {
+        return None;
+    }
+    let time = |t: libc::timeval| {
+        let (seconds, micros) = (u64::try_from(t.tv_sec).unwrap_or(0), u64::try_from(t.tv_usec).unwrap_or(0));
+        Duration::from_secs(seconds) + Duration::from_micros(micros)
+    };
+    Some(Usage {
+        user: time(used.ru_utime),
+        system: time(used.ru_stime),
+        peak_kib: u64::try_from(used.ru_maxrss).unwrap_or(0),
+    })
 }
 
 /// How many bytes a word has.

@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering as Compared;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use super::fault::Fault;
 use super::ordered::Ordered;
 use crate::kernel::events::Event;
-use crate::kernel::{ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
+use crate::kernel::{ObjectCore, Operation, Stop, Task, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
 
 const CLOSED: usize = 1;
 const ONE: usize = 2;
@@ -37,10 +37,13 @@ pub enum Order<T> {
     Priority(Comparison<T>),
 }
 
+/// An item with its number: 0 where nobody listened when it was put.
+type Numbered<T> = (u64, T);
+
 enum Store<T> {
-    Fifo(Sender<T>, Receiver<T>),
-    Lifo(Mutex<Vec<T>>),
-    Priority(Mutex<Ordered<T>>, Comparison<T>),
+    Fifo(Sender<Numbered<T>>, Receiver<Numbered<T>>),
+    Lifo(Mutex<Vec<Numbered<T>>>),
+    Priority(Mutex<Ordered<Numbered<T>>>, Comparison<T>),
 }
 
 impl<T> Store<T> {
@@ -55,19 +58,21 @@ impl<T> Store<T> {
         }
     }
 
-    fn push(&self, item: T) -> Result<(), Fault> {
+    fn push(&self, item: Numbered<T>) -> Result<(), Fault> {
         match self {
             Store::Fifo(sender, _) => {
                 let sent = sender.try_send(item);
                 debug_assert!(sent.is_ok(), "invariant: an unbounded channel whose receiver is beside it takes all");
             }
             Store::Lifo(items) => items.lock().push(item),
-            Store::Priority(items, compare) => items.lock().put(item, compare).map_err(Fault::Incomparable)?,
+            Store::Priority(items, compare) => {
+                items.lock().put(item, |one, other| compare(&one.1, &other.1)).map_err(Fault::Incomparable)?;
+            }
         }
         Ok(())
     }
 
-    fn pop(&self) -> Option<T> {
+    fn pop(&self) -> Option<Numbered<T>> {
         match self {
             Store::Fifo(_, receiver) => receiver.try_recv().ok(),
             Store::Lifo(items) => items.lock().pop(),
@@ -152,6 +157,8 @@ pub struct Queue<T> {
     maxsize: Option<usize>,
     store: Store<T>,
     word: AtomicUsize,
+    /// The number of the last item that was put while somebody listened to events.
+    numbered: AtomicU64,
     unfinished: AtomicUsize,
     getters: Side,
     putters: Side,
@@ -166,6 +173,7 @@ impl<T: Send + 'static> Queue<T> {
             maxsize,
             store: Store::new(order),
             word: AtomicUsize::new(0),
+            numbered: AtomicU64::new(0),
             unfinished: AtomicUsize::new(0),
             getters: Side::default(),
             putters: Side::default(),
@@ -347,13 +355,16 @@ impl<T: Send + 'static> Queue<T> {
     fn push_reserved(&self, item: &mut Option<T>, size: usize) -> Result<(), Fault> {
         let item = item.take().expect("invariant: an operation puts its item once");
         self.unfinished.fetch_add(1, Ordering::AcqRel);
-        if let Err(fault) = self.store.push(item) {
+        let number =
+            if self.core.kernel().events().on() { self.numbered.fetch_add(1, Ordering::Relaxed) + 1 } else { 0 };
+        // Before anybody can take it out again.
+        self.tell(|task, object| Event::Put { task, object, item: number, size });
+        if let Err(fault) = self.store.push((number, item)) {
             self.word.fetch_sub(ONE, Ordering::SeqCst);
             // It counted for a moment, and somebody may have begun to join meanwhile.
             self.one_less_unfinished();
             return Err(fault);
         }
-        self.tell(|task, object| Event::Put { task, object, size });
         Ok(())
     }
 
@@ -376,9 +387,9 @@ impl<T: Send + 'static> Queue<T> {
     /// `None` when there is nothing to take. The other side is told by [`Queue::after_pop`], as with [`Queue::try_push`].
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
-            if let Some(item) = self.store.pop() {
+            if let Some((number, item)) = self.store.pop() {
                 let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
-                self.tell(|task, object| Event::Got { task, object, size });
+                self.tell(|task, object| Event::Got { task, object, item: number, size });
                 return Some(Ok(item));
             }
             match self.word.load(Ordering::SeqCst) {
@@ -390,14 +401,20 @@ impl<T: Send + 'static> Queue<T> {
         }
     }
 
-    fn tell(&self, event: impl FnOnce(crate::kernel::TaskId, crate::kernel::object::ObjectId) -> Event) {
-        self.core.kernel().events().emit(|| with_current(|task| event(task.id(), self.core.id())));
+    fn tell(&self, event: impl for<'a> FnOnce(&'a Task, &'a ObjectCore) -> Event<'a>) {
+        if self.core.kernel().events().on() {
+            with_current(|task| self.core.kernel().events().emit(|| event(task, &self.core)));
+        }
     }
 }
 
 impl<T: Send + 'static> Waitable for Queue<T> {
     fn core(&self) -> &Arc<ObjectCore> {
         &self.core
+    }
+
+    fn depth(&self) -> Option<usize> {
+        Some(self.word.load(Ordering::Relaxed) / ONE)
     }
 
     fn state(&self) -> String {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use crate::kernel::events::Event;
 use crate::kernel::{ObjectCore, Operation, Ticket, WaitQueue, Waitable, Waker, block, door};
 
 struct State {
@@ -72,6 +73,7 @@ impl Semaphore {
         }
         state.permits = permits;
         state.serve();
+        self.tell(&state);
         Ok(())
     }
 
@@ -96,8 +98,13 @@ impl Semaphore {
         let free = state.permits > 0 && state.waiters.is_empty();
         if free {
             state.permits -= 1;
+            self.tell(&state);
         }
         free
+    }
+
+    fn tell(&self, state: &State) {
+        self.core.kernel().events().emit(|| Event::Level { object: &self.core, level: state.permits });
     }
 }
 
@@ -133,6 +140,7 @@ impl Operation for TakePermit {
         if !self.ticket.is_enlisted() {
             state.waiters.enlist(&mut self.ticket, waker, ());
             state.serve();
+            self.semaphore.tell(&state);
         }
         match state.waiters.granted(&self.ticket) {
             true => Poll::Ready(()),
@@ -145,6 +153,7 @@ impl Operation for TakePermit {
         if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
             state.permits += 1;
             state.serve();
+            self.semaphore.tell(&state);
         }
     }
 
