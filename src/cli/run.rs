@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{EvalOptions, RunOptions, WorldOptions};
+use super::leaving::still_there;
 use super::see::Files;
 use super::terminal::Terminal;
 use crate::command::running::end_everything;
@@ -96,19 +97,19 @@ fn program(world: &WorldOptions, script: run::Script, args: Vec<String>, manner:
     });
     if let Err(report) = started {
         host.say(&report);
-        seeing.finish();
+        seeing.finish(&kernel);
         return 1;
     }
     let status = seeing.until_over(&kernel);
     clear_up(&kernel, |note| host.say(note));
-    seeing.finish();
+    seeing.finish(&kernel);
     status
 }
 
 /// What the program started ends with it. Whoever asked twice does not want to wait.
 pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     remove_files();
-    for left in end_everything(GRACE, || kernel.is_urgent()) {
+    for left in end_everything(GRACE, || kernel.is_urgent(), |left| say(&still_there(left))) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }
 }

@@ -1,5 +1,7 @@
 //! `orch __worker`: a process of a script, started by orch itself.
 
+use std::sync::Arc;
+
 use super::see::Seeing;
 use super::terminal::Terminal;
 use crate::kernel::{Kernel, Setup};
@@ -22,7 +24,7 @@ pub fn serve() -> i32 {
     let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
     host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);
-    let started = Seeing::in_worker(&kernel, &name, recording).and_then(|seeing| {
+    let started = Seeing::in_worker(&kernel, &name, recording, Arc::new(|note| eprint!("{note}"))).and_then(|seeing| {
         super::run::watch_signals(&host)?;
         remote::start(&host, desk.clone(), &name)?;
         Ok(seeing)
@@ -38,7 +40,7 @@ pub fn serve() -> i32 {
     // Threads whose commands are ended with the worker have nothing to say about that.
     kernel.end_others();
     super::run::clear_up(&kernel, |note| eprint!("{note}"));
-    seeing.finish();
+    seeing.finish(&kernel);
     if host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
         // Whoever waits for it is told what ended it.
         host.signals().end_by_it();

@@ -123,15 +123,55 @@ pub fn usage_of_ended(pidfd: BorrowedFd<'_>) -> Option<Usage> {
     if result != 0 || pid == 0 {
         return None;
     }
-    let time = |t: libc::timeval| {
-        let (seconds, micros) = (u64::try_from(t.tv_sec).unwrap_or(0), u64::try_from(t.tv_usec).unwrap_or(0));
-        Duration::from_secs(seconds) + Duration::from_micros(micros)
-    };
     Some(Usage {
-        user: time(used.ru_utime),
-        system: time(used.ru_stime),
+        user: duration(used.ru_utime),
+        system: duration(used.ru_stime),
         peak_kib: u64::try_from(used.ru_maxrss).unwrap_or(0),
     })
+}
+
+/// What a process has used, and how often the system switched its threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnUsage {
+    /// Time on processors, in its own code.
+    pub user: Duration,
+    /// Time on processors, in the system for it.
+    pub system: Duration,
+    /// The most memory it had at a time, in KiB.
+    pub peak_kib: u64,
+    /// Switches of all kinds.
+    pub switches: u64,
+    /// Switches that no thread had asked for.
+    pub forced: u64,
+}
+
+/// What this process has used.
+pub fn own_usage() -> Option<OwnUsage> {
+    usage(libc::RUSAGE_SELF)
+}
+
+/// What its children have used that were waited for, and theirs.
+pub fn usage_of_children() -> Option<OwnUsage> {
+    usage(libc::RUSAGE_CHILDREN)
+}
+
+fn usage(whose: libc::c_int) -> Option<OwnUsage> {
+    let mut used = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the system fills in the place, which is as large as it expects and lives on this stack; all zeros are valid too.
+    let (result, used) = unsafe { (libc::getrusage(whose, used.as_mut_ptr()), used.assume_init()) };
+    let count = |number: libc::c_long| u64::try_from(number).unwrap_or(0);
+    (result == 0).then(|| OwnUsage {
+        user: duration(used.ru_utime),
+        system: duration(used.ru_stime),
+        peak_kib: count(used.ru_maxrss),
+        switches: count(used.ru_nvcsw) + count(used.ru_nivcsw),
+        forced: count(used.ru_nivcsw),
+    })
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let (seconds, micros) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_usec).unwrap_or(0));
+    Duration::from_secs(seconds) + Duration::from_micros(micros)
 }
 
 /// How many bytes a word has.

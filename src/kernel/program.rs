@@ -422,6 +422,7 @@ impl Kernel {
     /// A signal: the main task's current call ends with [`super::Stop::Interrupted`], all other tasks are cancelled.
     pub fn interrupt(&self, signal: u32) {
         self.asked_to_end.get_or_init(Instant::now);
+        self.end_bell.ring();
         tell_all(&self.tasks(), |task| match task.role() {
             Role::Main => task.raise_interrupt(signal),
             Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),

@@ -25,7 +25,7 @@ use crate::kernel::events::Usage;
 use crate::kernel::{Kernel, Role, Site};
 
 /// The number of the first row of commands, as a thread of the process.
-const COMMANDS: u64 = 1_000_000_000;
+pub const COMMANDS: u64 = 1_000_000_000;
 
 /// The numbers of simulated processes begin here, as scripts see them.
 pub const SIMULATED: u64 = 10_000_000;
@@ -76,6 +76,8 @@ struct Lane {
     /// For each function that it runs, whether it was written.
     functions: Vec<bool>,
     top: Top,
+    /// What it waits for.
+    what: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -218,6 +220,7 @@ impl Trace {
             last: at.saturating_sub(1),
             functions: Vec::new(),
             top: Top::Runs,
+            what: String::new(),
         })
     }
 
@@ -317,6 +320,7 @@ impl Trace {
             return;
         };
         lane.top = Top::Waits(order);
+        lane.what = if object == "time(#0)" { verb.to_string() } else { format!("{verb} {object}") };
         let pid = lane.pid;
         self.running = self.running.saturating_sub(1);
         self.line("E", pid, task, Some(at), "", &[], "");
@@ -335,13 +339,13 @@ impl Trace {
             return;
         };
         lane.top = Top::Runs;
-        let pid = lane.pid;
+        let (pid, what) = (lane.pid, std::mem::take(&mut lane.what));
         self.running += 1;
         let args: &[(&str, Arg)] = if how.is_empty() { &[] } else { &[("ended", Arg::Text(how))] };
         self.line("E", pid, task, Some(at), "", args, "");
         self.line("B", pid, task, Some(at), "runs", &[], "");
         if !how.is_empty() {
-            self.instant(task, at, how, &[]);
+            self.instant(task, at, &format!("{how}: {what}"), &[]);
         }
         if let Some((by, when)) = self.woken.remove(&task) {
             self.arrow("wake", (by, when), (task, at));
