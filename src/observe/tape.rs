@@ -56,8 +56,8 @@ pub enum Fact {
     Calls { function: Box<str>, site: Site, shown: bool },
     /// That is over.
     Returns,
-    /// It waits; `by` holds what it waits for.
-    Waits { verb: &'static str, object: Box<str>, site: Site, order: u64, by: Option<(u64, Site)> },
+    /// It waits; `by` holds what it waits for; `idle`: it may wait for as long as it likes.
+    Waits { verb: &'static str, object: Box<str>, site: Site, order: u64, by: Option<(u64, Site)>, idle: bool },
     /// The wait of this number is over.
     Wakes { order: u64, how: &'static str },
     /// It woke another one.
@@ -358,7 +358,14 @@ fn started(task: &Task, by: Option<&Task>) -> Fact {
 
 fn waits(wait: &Wait) -> Fact {
     let by = wait.target.owners().first().map(|(owner, site)| (owner.0, *site));
-    Fact::Waits { verb: wait.verb, object: label(wait.target.core()), site: wait.site, order: wait.order, by }
+    Fact::Waits {
+        verb: wait.verb,
+        object: label(wait.target.core()),
+        site: wait.site,
+        order: wait.order,
+        by,
+        idle: wait.idle,
+    }
 }
 
 fn label(core: &ObjectCore) -> Box<str> {

@@ -86,6 +86,16 @@ enum Top {
     Waits(u64),
 }
 
+/// A wait that begins.
+struct Waiting<'a> {
+    verb: &'a str,
+    object: &'a str,
+    place: &'a str,
+    order: u64,
+    by: Option<(Box<str>, String)>,
+    idle: bool,
+}
+
 struct Counter {
     name: String,
     written: u64,
@@ -159,9 +169,10 @@ impl Trace {
             Fact::Ended => self.ended(task, at),
             Fact::Calls { function, site, shown } => self.calls(task, at, &function, &kernel.place(site), shown),
             Fact::Returns => self.returns(task, at),
-            Fact::Waits { verb, object, site, order, by } => {
+            Fact::Waits { verb, object, site, order, by, idle } => {
                 let by = by.map(|(owner, site)| (self.name_of(owner), kernel.place(site)));
-                self.waits(task, at, verb, &object, &kernel.place(site), order, by);
+                let wait = Waiting { verb, object: &object, place: &kernel.place(site), order, by, idle };
+                self.waits(task, at, &wait);
             }
             Fact::Wakes { order, how } => self.wakes(task, at, order, how),
             Fact::Woke { task: other } => {
@@ -297,16 +308,9 @@ impl Trace {
         }
     }
 
-    fn waits(
-        &mut self,
-        task: u64,
-        at: u64,
-        verb: &str,
-        object: &str,
-        place: &str,
-        order: u64,
-        by: Option<(Box<str>, String)>,
-    ) {
+    fn waits(&mut self, task: u64, at: u64, wait: &Waiting) {
+        let Waiting { verb, object, place, order, by, idle } = wait;
+        let order = *order;
         let Some(lane) = self.lanes.get_mut(&task) else {
             return;
         };
@@ -320,14 +324,17 @@ impl Trace {
             return;
         };
         lane.top = Top::Waits(order);
-        lane.what = if object == "time(#0)" { verb.to_string() } else { format!("{verb} {object}") };
+        lane.what = if *object == "time(#0)" { verb.to_string() } else { format!("{verb} {object}") };
         let pid = lane.pid;
         self.running = self.running.saturating_sub(1);
         self.line("E", pid, task, Some(at), "", &[], "");
-        let name = if object == "time(#0)" { verb.to_string() } else { format!("waits: {verb} {object}") };
+        let name = if *object == "time(#0)" { verb.to_string() } else { format!("waits: {verb} {object}") };
         let mut args = vec![("at", Arg::Text(place)), ("for", Arg::Text(object)), ("call", Arg::Text(verb))];
-        if let Some((owner, since)) = &by {
+        if let Some((owner, since)) = by {
             args.extend([("held by", Arg::Text(owner)), ("held since", Arg::Text(since))]);
+        }
+        if *idle && *verb != "sleep" {
+            args.push(("idle", Arg::Number(1)));
         }
         self.line("B", pid, task, Some(at), &name, &args, "");
         self.count_running(at);

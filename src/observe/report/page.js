@@ -48,6 +48,7 @@
   };
 
   function draw() {
+    view.style.height = Math.min(640, Math.max(innerHeight * 0.6, 200), AXIS + shown.length * ROW + 4) + "px";
     const width = view.clientWidth, height = view.clientHeight, scale = devicePixelRatio || 1;
     room.style.height = Math.max(0, AXIS + shown.length * ROW - height) + "px";
     if (canvas.width !== Math.round(width * scale) || canvas.height !== Math.round(height * scale)) {

@@ -58,6 +58,8 @@ struct Args {
     made_at: String,
     text: String,
     code: i32,
+    idle: u8,
+    exit_code: Option<i32>,
     pid: u64,
     user_s: f64,
     system_s: f64,
@@ -131,6 +133,8 @@ pub struct Wait {
     pub held_since: String,
     /// Who ended it, and when.
     pub waker: Option<(usize, f64)>,
+    /// It may have waited for as long as it liked: an idle worker, the end of the program.
+    pub idle: bool,
 }
 
 /// A command.
@@ -218,6 +222,8 @@ struct Reader {
     arrows: HashMap<String, (Track, f64)>,
     /// The last wait of a task that was kept, and when it ended.
     last: HashMap<usize, (usize, f64)>,
+    /// When a process ended.
+    gone: HashMap<u64, f64>,
 }
 
 enum Open {
@@ -287,6 +293,9 @@ impl Reader {
             "s" => _ = self.arrows.insert(line.id, (track, at)),
             "f" => self.arrow(&line.id, &line.name, track, at),
             "i" => {
+                if line.args.pid != 0 && line.args.exit_code.is_some() {
+                    self.gone.insert(line.args.pid, at);
+                }
                 let who = self.tracks.get(&track).map_or_else(String::new, |task| self.run.tasks[*task].name.clone());
                 self.run.incidents.push(Incident { at, who, what: line.name, text: line.args.text });
             }
@@ -324,6 +333,7 @@ impl Reader {
                 to: at,
                 held_by: args.held_by,
                 held_since: args.held_since,
+                idle: args.idle != 0,
                 ..Wait::default()
             })));
         }
@@ -343,10 +353,12 @@ impl Reader {
         if let Some(task) = self.run.tasks.get_mut(task) {
             task.waited += took;
         }
-        let sum = self.run.by_object.entry(wait.what.clone()).or_default();
-        sum.add(took);
-        if !wait.held_by.is_empty() {
-            *sum.by.entry(wait.held_by.clone()).or_default() += took;
+        if !wait.idle {
+            let sum = self.run.by_object.entry(wait.what.clone()).or_default();
+            sum.add(took);
+            if !wait.held_by.is_empty() {
+                *sum.by.entry(wait.held_by.clone()).or_default() += took;
+            }
         }
         self.last.insert(task, (self.run.waits.len(), wait.to));
         self.run.waits.push(wait);
@@ -379,7 +391,7 @@ impl Reader {
                     && let Some(wait) = self.run.waits.get_mut(*wait)
                 {
                     wait.waker = Some((source, when));
-                    if wait.held_by.is_empty() {
+                    if wait.held_by.is_empty() && !wait.idle {
                         let by = self.run.tasks[source].name.clone();
                         let sum = self.run.by_object.entry(wait.what.clone()).or_default();
                         *sum.by.entry(by).or_default() += wait.to - wait.from;
@@ -393,18 +405,21 @@ impl Reader {
     /// What is still open ends with the last event: so it was when the program ended, or was killed.
     fn finish(mut self) -> Run {
         let end = self.run.end;
-        let mut open: Vec<Open> = Vec::new();
-        self.open.drain().for_each(|(_, stack)| open.extend(stack));
-        for one in open {
-            if let Open::Wait(wait) = one {
-                let how = "not ended".to_string();
-                self.waited(Wait { to: end, how, ..*wait });
+        let open: Vec<(Track, Vec<Open>)> = self.open.drain().collect();
+        for (track, stack) in open {
+            // Those of a process that was killed end with it.
+            let end = self.gone.get(&track.0).copied().unwrap_or(end);
+            for one in stack {
+                match one {
+                    Open::Wait(wait) => self.waited(Wait { to: end.max(wait.from), how: "not ended".into(), ..*wait }),
+                    Open::Life(task) => self.run.tasks[task].ended = end.max(self.run.tasks[task].began),
+                    Open::Function | Open::Runs => {}
+                }
             }
         }
         let holds: Vec<Held> = self.holds.drain().map(|(_, held)| held).collect();
         holds.into_iter().for_each(|held| self.held(held, end));
         let mut run = self.run;
-        run.tasks.iter_mut().filter(|task| task.ended.is_nan()).for_each(|task| task.ended = end);
         for command in run.commands.iter_mut().filter(|command| command.to.is_nan()) {
             command.to = end;
             command.ended = "not ended".into();

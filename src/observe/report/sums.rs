@@ -104,7 +104,7 @@ fn worst(sum: &Sum) -> String {
 }
 
 fn longest(run: &Run) -> Table {
-    let mut all: Vec<&super::read::Wait> = run.waits.iter().collect();
+    let mut all: Vec<&super::read::Wait> = run.waits.iter().filter(|wait| !wait.idle).collect();
     all.sort_by(|one, other| (other.to - other.from).total_cmp(&(one.to - one.from)));
     let row = |wait: &&super::read::Wait| {
         let by = match (&wait.waker, wait.held_by.is_empty()) {
