@@ -201,7 +201,7 @@ pub fn time(seconds: f64) -> String {
     match seconds {
         s if !s.is_finite() => String::new(),
         s if s >= 100.0 => format!("{s:.0} s"),
-        s if s >= 1.0 => format!("{s:.2} s"),
+        s if s >= 0.99995 => format!("{s:.2} s"),
         s if s >= 0.001 => format!("{:.1} ms", s * 1e3),
         s if s > 0.0 => format!("{:.0} µs", s * 1e6),
         _ => "0".to_string(),
