@@ -20,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
@@ -41,6 +42,9 @@ use crate::sync::lock_state::Slab;
 use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Told};
 use crate::worker::switchboard::{Line, Switchboard};
 use crate::worker::wire::Descriptors;
+
+/// So much is heard from one process before it is another's turn.
+const MOST_AT_ONCE: usize = 256;
 
 /// So many queues of a process are looked at for each answer; into more of them things are put as into others.
 const MOST_BOUNDLESS: usize = 16;
@@ -186,6 +190,8 @@ struct Desk {
     calls: HashMap<Key, Begun>,
     finished: Finished,
     permits: Permits,
+    /// The lines that have said more than was heard.
+    unheard: Vec<u64>,
 }
 
 impl Desk {
@@ -198,6 +204,7 @@ impl Desk {
             calls: HashMap::new(),
             finished: Finished::default(),
             permits: Permits::default(),
+            unheard: Vec::new(),
         }
     }
 
@@ -205,15 +212,20 @@ impl Desk {
         let kernel = self.host.kernel().clone();
         let mut is_busy = false;
         loop {
-            let limit = self.fibers.next_deadline().map(|deadline| deadline.saturating_sub(kernel.now()));
-            let heard = block(&mut self.broker.switchboard.listening(&self.fibers, is_busy), limit);
-            is_busy = heard.as_ref().is_ok_and(|lines| !lines.is_empty());
-            match heard {
-                Ok(lines) => lines.into_iter().for_each(|line| self.hear(line)),
+            let limit = match self.unheard.is_empty() {
+                true => self.fibers.next_deadline().map(|deadline| deadline.saturating_sub(kernel.now())),
+                false => Some(Duration::ZERO),
+            };
+            let mut lines = match block(&mut self.broker.switchboard.listening(&self.fibers, is_busy), limit) {
+                Ok(lines) => lines,
                 Err(Stop::Ended) => break,
                 // Its deadline has come, or it was told to stop with all others, and goes on: it ends with the program.
-                Err(_) => {}
-            }
+                Err(_) => Vec::new(),
+            };
+            let unheard = std::mem::take(&mut self.unheard);
+            lines.extend(unheard.into_iter().filter(|line| !lines.contains(line)).collect::<Vec<_>>());
+            is_busy = !lines.is_empty();
+            lines.into_iter().for_each(|line| self.hear(line));
             self.fibers.run_ready(kernel.now());
             self.tell();
         }
@@ -237,10 +249,17 @@ impl Desk {
             return;
         };
         self.broker.switchboard.flush(&line);
-        while let Some(ask) = line.next() {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(ask) = line.next() else {
+                break;
+            };
             self.listen_to(&line, ask.message, ask.descriptors);
             // What it did may be what the next one asks about.
             self.tell();
+        }
+        if line.has_more() {
+            self.unheard.push(number);
+            return;
         }
         if line.has_ended() {
             self.close(&line);

@@ -6,7 +6,7 @@
 //! Invariants: each call has one answer, and one task that takes it; a task that has called is made known before, and made
 //! known to be over when it ends.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -38,18 +38,17 @@ const PATIENCE: Duration = Duration::from_micros(50);
 const POSTS: u64 = 256;
 
 /// What was looked up last.
-#[derive(Clone, Copy)]
 struct Last {
     /// The link, how often tasks were forgotten by then, and the task.
     key: (usize, u64, TaskId),
-    /// Where the text of the source's name lies.
-    place: (usize, usize),
+    source: String,
     me: u64,
     number: u16,
 }
 
 thread_local! {
-    static LAST: Cell<Last> = const { Cell::new(Last { key: (0, 0, TaskId(0)), place: (0, 0), me: 0, number: 0 }) };
+    static LAST: RefCell<Last> =
+        const { RefCell::new(Last { key: (0, 0, TaskId(0)), source: String::new(), me: 0, number: 0 }) };
 }
 
 struct State {
@@ -291,16 +290,18 @@ impl Link {
     pub(super) fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
         let task = with_current(|task| task.id());
         let key = (std::ptr::from_ref(self).addr(), self.changes.load(Ordering::Acquire), task);
-        let place = source.map_or((0, 0), |source| (source.as_ptr().addr(), source.len()));
-        let last = LAST.get();
-        if last.key == key && (source.is_none() || last.place == place) {
-            return Some((last.me, last.number));
-        }
-        let state = self.state.lock();
-        let me = state.known.get(&task).copied().flatten()?;
-        let number = source.map_or(Some(0), |source| state.sources.get(source).copied())?;
-        LAST.set(Last { key, place, me, number });
-        Some((me, number))
+        LAST.with_borrow_mut(|last| {
+            if last.key == key && source.is_none_or(|source| last.source == source) {
+                return Some((last.me, last.number));
+            }
+            let state = self.state.lock();
+            let me = state.known.get(&task).copied().flatten()?;
+            let number = source.map_or(Some(0), |source| state.sources.get(source).copied())?;
+            last.key = key;
+            source.unwrap_or_default().clone_into(&mut last.source);
+            (last.me, last.number) = (me, number);
+            Some((me, number))
+        })
     }
 
     /// A task, which stands here for one of another process, is about to be ended with that process.

@@ -115,6 +115,11 @@ impl Incoming {
         self.ended || self.frames.has_message()
     }
 
+    /// True when the next message is here.
+    pub fn has_message(&self) -> bool {
+        self.frames.has_message()
+    }
+
     /// True when nothing comes any more.
     pub fn has_ended(&self) -> bool {
         self.ended
