@@ -344,8 +344,7 @@ fn a_handler_may_call_while_its_task_waits_for_an_answer() {
 
 #[test]
 fn permits_return_from_a_grandchild_that_was_killed() {
-    Program::script(
-        r#"
+    let script = r#"
         let s = Semaphore(1);
         print(spawn_process(|s| {
             let g = spawn_process(|s| { s.acquire(); sleep(100); }, [s]);
@@ -356,10 +355,37 @@ fn permits_return_from_a_grandchild_that_was_killed() {
             s.release();
             "returned"
         }, [s]).join());
-        "#,
-    )
-    .run()
-    .prints("returned\n");
+    "#;
+    Program::script(script).run().prints("returned\n");
+    Program::sim(script).run().prints("returned\n");
+}
+
+#[test]
+fn which_permits_return_is_the_same_in_simulated_time() {
+    let script = r#"
+        let s = BoundedSemaphore(4);
+        let ready = Queue();
+        // One that ends by itself may have meant to leave its permit to others.
+        spawn_process(|s| s.acquire(), [s]).join();
+        print(s.value);
+        let p = spawn_process(|s, ready| {
+            s.acquire();
+            s.acquire();
+            s.release();
+            let t = spawn_thread(|| { assert(s.try_acquire()); ready.put(1); sleep(100); });
+            t.join();
+        }, [s, ready]);
+        ready.get();
+        print(s.value);
+        p.kill();
+        p.join();
+        for i in 0..500 { if s.value == 3 { break; } sleep(0.01); }
+        print(s.value);
+        s.release();
+        print(s.value);
+    "#;
+    Program::script(script).run().prints("3\n1\n3\n4\n");
+    Program::sim(script).run().prints("3\n1\n3\n4\n");
 }
 
 #[test]
