@@ -493,3 +493,89 @@ fn the_dump_names_who_waits_elsewhere() {
     let seen = Program::script(script).run();
     assert!(seen.stderr.contains("\"Process-1\": waits in get() of Queue(#1) at "), "{}", seen.for_people());
 }
+
+#[test]
+fn what_a_process_has_not_taken_is_still_in_the_queue() {
+    let script = r#"
+        let q = Queue();
+        for i in 0..500 { q.put(if i % 10 == 9 { [i, #{ text: "a" }] } else { i }); }
+        let half = Event();
+        let on = Event();
+        let p = spawn_process(|q, half, on| {
+            let got = [];
+            for i in 0..100 { got.push(q.get()); }
+            half.set();
+            on.wait();
+            for x in q { got.push(x); if got.len() == 200 { break; } }
+            got
+        }, [q, half, on]);
+        half.wait();
+        // It has some before it that it has not taken: they count, and they come first, also when it stands still.
+        kill(p.pid, "STOP");
+        print(`${q.qsize()} ${q.get()} ${q.try_get()} ${q.empty()}`);
+        kill(p.pid, "CONT");
+        on.set();
+        let got = p.join();
+        print(`${got[99]} ${got[100]} ${got[199]} ${q.qsize()}`);
+        q.close();
+        let rest = 0;
+        for x in q { rest += 1; }
+        print(rest);
+    "#;
+    let expected = "400 100 101 false\n[99, #{\"text\": \"a\"}] 102 201 298\n298\n";
+    Program::script(script).run().prints(expected);
+}
+
+#[test]
+fn a_taker_killed_at_any_moment_takes_nothing_with_it_but_what_it_had_taken() {
+    let script = r#"
+        let n = 3000;
+        for round in 0..6 {
+            let q = Queue();
+            let seen = SharedList();
+            for i in 0..n { q.put(i); }
+            let p = spawn_process(|q, seen| { for x in q { if x % 50 == 0 { seen.push(x); } } }, [q, seen]);
+            while seen.len() <= randint(0, 20) { sleep(0.001); }
+            p.kill();
+            p.wait();
+            let left = q.qsize();
+            let next = q.get();
+            assert(next == n - left, `${left} are left, and the next is ${next}`);
+            // It noted every 50th: what it had taken begins there.
+            assert(next > seen[-1] && next <= seen[-1] + 51, `noted ${seen[-1]}, the next is ${next}`);
+            q.close();
+            let last = next;
+            for x in q { assert(x == last + 1); last = x; }
+            assert(last == n - 1);
+        }
+        print("whole");
+    "#;
+    Program::script(script).run().prints("whole\n");
+}
+
+#[test]
+fn takers_here_and_there_get_each_item_once() {
+    let script = r#"
+        fn take(q) { let got = []; for x in q { got.push(x); } got }
+        let q = Queue();
+        let processes = [spawn_process(take, [q]), spawn_process(take, [q])];
+        let other = spawn_thread(take, [q]);
+        let makers = [];
+        for m in 0..2 {
+            makers.push(spawn_process(|q, m| { for i in 0..2000 { q.put([m, i]); } }, [q, m]));
+        }
+        for maker in makers { maker.join(); }
+        q.close();
+        let counts = [0, 0];
+        for taker in processes + [other] {
+            let last = [-1, -1];
+            for x in taker.join() {
+                assert(x[1] > last[x[0]], "out of order");
+                last[x[0]] = x[1];
+                counts[x[0]] += 1;
+            }
+        }
+        print(`${counts} ${q.qsize()}`);
+    "#;
+    Program::script(script).run().prints("[2000, 2000] 0\n");
+}

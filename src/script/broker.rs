@@ -30,8 +30,9 @@ use super::caught::caught_value;
 use super::encode::{Way, decode, encode, encode_error};
 use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
+use super::lending::{self, Lenders};
 use super::luggage::{Luggage, Packed};
-use super::parcel::{Parcel, make_content_over};
+use super::parcel::{Parcel, is_plain, make_content_over};
 use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
@@ -173,6 +174,8 @@ struct Begun {
     is_awaited: bool,
     /// The permits that it takes or gives back, if that is what it does.
     permits: Option<Change>,
+    /// The entry and the queue whose next item it takes, if that is what it does.
+    takes: Option<(u64, Arc<Queue<Parcel>>)>,
     is_given_up: bool,
 }
 
@@ -190,6 +193,7 @@ struct Desk {
     calls: HashMap<Key, Begun>,
     finished: Finished,
     permits: Permits,
+    lenders: Lenders,
     /// The lines that have said more than was heard.
     unheard: Vec<u64>,
 }
@@ -204,6 +208,7 @@ impl Desk {
             calls: HashMap::new(),
             finished: Finished::default(),
             permits: Permits::default(),
+            lenders: Lenders::default(),
             unheard: Vec::new(),
         }
     }
@@ -296,7 +301,10 @@ impl Desk {
                 }
             }
             Ask::Quiet(answers) => line.is_quiet_after(answers),
-            Ask::Dropped(entry) => self.broker.drop_entry(line.number(), entry),
+            Ask::Dropped(entry) => {
+                self.lenders.forget(line.number(), entry);
+                self.broker.drop_entry(line.number(), entry);
+            }
             Ask::Settle(number) => self.settled(line, number),
             Ask::Lend(number, errand, entries) => {
                 let handles = self.broker.returned(line.number(), &entries);
@@ -327,9 +335,13 @@ impl Desk {
             args.try_cast::<Array>().ok_or_else(|| "they are no arguments".to_string())
         });
         drop(luggage);
+        if !is_awaited && args.as_ref().is_ok_and(|args| put_at_once(&task, &call, args)) {
+            return;
+        }
         let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
-        self.calls
-            .insert(key, Begun { task: task.clone(), number: call.task, is_awaited, permits, is_given_up: false });
+        let takes = args.as_ref().ok().and_then(|args| lending::asked_for(&call, args));
+        let begun = Begun { task: task.clone(), number: call.task, is_awaited, permits, takes, is_given_up: false };
+        self.calls.insert(key, begun);
         let (host, finished) = (self.host.clone(), self.finished.clone());
         let started = self.fibers.run(&task, move || {
             let body = AssertUnwindSafe(|| invoke(&host, &call, args));
@@ -368,6 +380,11 @@ impl Desk {
             }
             None => failed(problem("Error", "this call failed inside of orch: please report it".into())),
         };
+        if let (Some((entry, queue)), Answer::Value(..), Some(slab)) = (&begun.takes, &answer, &self.broker.slab)
+            && let Some(lent) = self.lenders.lend(slab, key.0, *entry, queue)
+        {
+            self.broker.switchboard.tell(&line, &lent, Descriptors::new());
+        }
         let told = match answer {
             Answer::Failed(bytes) if !begun.is_awaited => Told::PostFailed(begun.number, bytes),
             _ if !begun.is_awaited => return,
@@ -435,6 +452,7 @@ impl Desk {
         // Nobody is left to be answered.
         self.calls.retain(|(of, _), _| *of != number);
         its.iter().for_each(|task| self.end_killed(line, task));
+        self.lenders.forget_line(number);
         self.broker.drop_all(number);
         self.broker.boundless.lock().remove(&number);
         self.broker.switchboard.disconnect(line);
@@ -460,6 +478,19 @@ fn problem(kind: &str, message: String) -> Map {
 fn failed(map: Map) -> (Answer, Descriptors) {
     let Packed { bytes, luggage } = encode_error(map);
     (Answer::Failed(ByteBuf::from(bytes)), luggage.into_descriptors())
+}
+
+/// Puts into a queue what is nothing but a plain value, which is most of what is posted, without the ways of a call: false when it
+/// is something else, or was not taken.
+fn put_at_once(task: &Arc<Task>, call: &Call, args: &[Dynamic]) -> bool {
+    let [queue, item] = args else {
+        return false;
+    };
+    let Some(queue) = queue.read_lock::<handles::Queue>().filter(|queue| call.function == "put" && queue.takes_all())
+    else {
+        return false;
+    };
+    is_plain(item) && run_as(task, || queue.put(Parcel::plain(item.clone()), None)).is_ok()
 }
 
 /// Calls the function, as a script at the caller's place would.

@@ -90,6 +90,13 @@ fn forwarded(name: &'static str) -> RhaiFunc {
             {
                 return done;
             }
+            if name == "get"
+                && args.len() == 1
+                && let Some(queue) = args[0].read_lock::<Far<handles::Queue>>()
+                && let Some(item) = on_loan(&ctx, queue.object())
+            {
+                return item;
+            }
             let args: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
             callbacks::call(&ctx, name, args)
         }),
@@ -178,6 +185,23 @@ fn without_a_call(ctx: &NativeCallContext, name: &str, count: usize, about: &Far
         }
         _ => None,
     }
+}
+
+/// The next item of a queue, when it lies here already.
+///
+/// # Errors
+/// When the task is told to stop; nothing is taken then.
+pub fn on_loan(ctx: &NativeCallContext, queue: &FarObject) -> Option<Outcome<Dynamic>> {
+    mark(ctx);
+    if let Err(stop) = door::enter() {
+        return Some(Err(stop.into_thrown(ctx, None)));
+    }
+    let item = queue.take_lent()?;
+    Some(
+        decode(&item, &Luggage::default()).or_else(|why| {
+            throw(ctx, "SendError", format!("{}() returned what nobody can read: {why}", ctx.fn_name()))
+        }),
+    )
 }
 
 /// The first stand-in in a value.

@@ -99,6 +99,17 @@ pub enum Told {
     PostFailed(u64, ByteBuf),
     /// This entry is a queue that is closed: whoever puts something in has to wait for the answer.
     Closed(u64),
+    /// The next items of the queue that this entry is, which the process may take without asking.
+    Lent {
+        /// The entry.
+        entry: u64,
+        /// Where in the slab the state of the loan is.
+        place: u32,
+        /// The number of the loan.
+        number: u64,
+        /// The items; only `script/` can read them.
+        copies: Vec<ByteBuf>,
+    },
 }
 
 /// What became of a call.

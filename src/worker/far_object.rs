@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
+
 use super::ask::{Exported, SharedLock};
 use super::link::Link;
 use crate::kernel::{Enders, ObjectCore, Site, Waitable, door};
@@ -59,6 +61,11 @@ impl FarObject {
     /// True for a queue that has room for all and is not known to be closed.
     pub fn takes_posts(&self) -> bool {
         self.is_boundless && !self.link.is_closed(self.entry)
+    }
+
+    /// The next item of this queue, if one is on loan here.
+    pub fn take_lent(&self) -> Option<ByteBuf> {
+        if self.is_boundless { self.link.take_lent(self.entry) } else { None }
     }
 
     /// The number of its entry on the other side.

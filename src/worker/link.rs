@@ -29,6 +29,7 @@ use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
     with_current,
 };
+use crate::sync::loan::LoanWord;
 use crate::sync::lock_state::Slab;
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
@@ -68,6 +69,15 @@ struct State {
     failed: HashMap<TaskId, Letter<ByteBuf>>,
     /// The queues that are closed.
     closed: HashSet<u64>,
+    /// What may be taken of queues without asking.
+    lent: HashMap<u64, LentItems>,
+}
+
+/// Items on loan: the place of the loan's state, its number, and the items.
+struct LentItems {
+    place: u32,
+    number: u64,
+    copies: Vec<ByteBuf>,
 }
 
 struct Open {
@@ -155,6 +165,7 @@ impl Link {
             sources: HashMap::new(),
             failed: HashMap::new(),
             closed: HashSet::new(),
+            lent: HashMap::new(),
         };
         let link = Arc::new(Link {
             core: ObjectCore::new_in(kernel, "Link", Site::NONE),
@@ -339,7 +350,25 @@ impl Link {
         self.slab.as_deref()
     }
 
+    /// The next item of what is on loan here of the queue that this entry is. None where the task has to hear of a failure
+    /// first.
+    pub(super) fn take_lent(&self, entry: u64) -> Option<ByteBuf> {
+        let mut state = self.state.lock();
+        if !state.failed.is_empty() {
+            return None;
+        }
+        let lent = state.lent.get_mut(&entry)?;
+        let word = self.slab()?.word(lent.place)?;
+        let item = LoanWord::of(word).take(lent.number).and_then(|i| lent.copies.get_mut(i)).map(std::mem::take);
+        if item.is_none() {
+            // All of it was taken, or it was called back.
+            state.lent.remove(&entry);
+        }
+        item
+    }
+
     pub(super) fn dropped(&self, entry: u64) {
+        self.state.lock().lent.remove(&entry);
         self.say(&Ask::Dropped(entry));
         self.unsettled.store(true, Ordering::Release);
     }
@@ -391,6 +420,9 @@ impl State {
                     self.failed.entry(TaskId(task)).or_insert(Letter { message, descriptors });
                 }
                 Told::Closed(entry) => _ = self.closed.insert(entry),
+                Told::Lent { entry, place, number, copies } => {
+                    self.lent.insert(entry, LentItems { place, number, copies });
+                }
             }
         }
     }
