@@ -87,8 +87,8 @@ impl Incoming {
             }
         }
         if came.flags.contains(ReturnFlags::CTRUNC) {
-            // The system had no numbers left for them.
-            return Err(Errno::MFILE);
+            self.frames.lose_descriptors();
+            self.is_dry = false;
         }
         self.frames.push(&self.piece[..came.bytes]);
         Ok(came.bytes)
