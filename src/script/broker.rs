@@ -32,15 +32,15 @@ use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
 use super::lending::{self, Lenders};
 use super::luggage::{Luggage, Packed};
-use super::parcel::{Parcel, is_plain, make_content_over};
+use super::parcel::{Parcel, make_content_over};
 use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
 use crate::kernel::task::run_as;
-use crate::kernel::{Holder, Kernel, Role, Stop, Task, block, current};
+use crate::kernel::{Holder, Kernel, Role, Site, Stop, Task, block, current};
 use crate::sync::Queue;
 use crate::sync::lock_state::Slab;
-use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Told};
+use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Spot, Told};
 use crate::worker::switchboard::{Line, Switchboard};
 use crate::worker::wire::Descriptors;
 
@@ -135,6 +135,12 @@ impl Broker {
         let known = self.entries.lock();
         // One that it does not have is left out, and whoever reads the value says so.
         entries.iter().filter_map(|entry| known.get(&(line, *entry)).cloned()).collect()
+    }
+
+    /// The queue that an entry is.
+    fn queue(&self, line: u64, entry: u64) -> Option<Arc<Queue<Parcel>>> {
+        let known = self.entries.lock();
+        Some(known.get(&(line, entry))?.read_lock::<handles::Queue>()?.0.object().clone())
     }
 
     /// The handles that belong to the reply to errand `errand`.
@@ -294,6 +300,17 @@ impl Desk {
             }
             Ask::Call(call) => self.begin(line, call, descriptors, true),
             Ask::Post(call) => self.begin(line, call, descriptors, false),
+            Ask::Put { number, task, entry, item, site } => {
+                let call = Call {
+                    number,
+                    task,
+                    function: "put".into(),
+                    args: item,
+                    handles: vec![entry],
+                    spot: Spot::default(),
+                };
+                self.put(line, call, entry, Site::from_bits(site));
+            }
             Ask::Stop(number) => {
                 if let Some(begun) = self.calls.get_mut(&(line.number(), number)) {
                     begun.is_given_up = true;
@@ -319,7 +336,6 @@ impl Desk {
     }
 
     fn begin(&mut self, line: &Arc<Line>, call: Call, descriptors: Descriptors, is_awaited: bool) {
-        let key = (line.number(), call.number);
         let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
             return;
         };
@@ -335,9 +351,32 @@ impl Desk {
             args.try_cast::<Array>().ok_or_else(|| "they are no arguments".to_string())
         });
         drop(luggage);
-        if !is_awaited && args.as_ref().is_ok_and(|args| put_at_once(&task, &call, args)) {
+        self.run(line, task, call, args, is_awaited);
+    }
+
+    /// Puts a plain value into a queue, without the ways of a call where it is taken at once.
+    fn put(&mut self, line: &Arc<Line>, put: Call, entry: u64, site: Site) {
+        let Some(task) = self.tasks.get(&(line.number(), put.task)).cloned() else {
+            return;
+        };
+        let item = decode(&put.args, &Luggage::default());
+        let queue = self.broker.queue(line.number(), entry);
+        if let (Ok(item), Some(queue)) = (&item, &queue)
+            && queue.takes_all()
+            && run_as(&task, || queue.put(Parcel::plain(item.clone()), None)).is_ok()
+        {
             return;
         }
+        // The call that it stands for fails, and says why.
+        let source = self.host.kernel().source(site.source()).to_string();
+        let number = |n: u32| u16::try_from(n).unwrap_or(0);
+        let spot = Spot { source, line: number(site.line()), column: number(site.column()) };
+        let args = item.map(|item| self.broker.returned(line.number(), &[entry]).into_iter().chain([item]).collect());
+        self.run(line, task, Call { spot, ..put }, args, false);
+    }
+
+    fn run(&mut self, line: &Line, task: Arc<Task>, call: Call, args: Result<Array, String>, is_awaited: bool) {
+        let key = (line.number(), call.number);
         let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
         let takes = args.as_ref().ok().and_then(|args| lending::asked_for(&call, args));
         let begun = Begun { task: task.clone(), number: call.task, is_awaited, permits, takes, is_given_up: false };
@@ -478,19 +517,6 @@ fn problem(kind: &str, message: String) -> Map {
 fn failed(map: Map) -> (Answer, Descriptors) {
     let Packed { bytes, luggage } = encode_error(map);
     (Answer::Failed(ByteBuf::from(bytes)), luggage.into_descriptors())
-}
-
-/// Puts into a queue what is nothing but a plain value, which is most of what is posted, without the ways of a call: false when it
-/// is something else, or was not taken.
-fn put_at_once(task: &Arc<Task>, call: &Call, args: &[Dynamic]) -> bool {
-    let [queue, item] = args else {
-        return false;
-    };
-    let Some(queue) = queue.read_lock::<handles::Queue>().filter(|queue| call.function == "put" && queue.takes_all())
-    else {
-        return false;
-    };
-    is_plain(item) && run_as(task, || queue.put(Parcel::plain(item.clone()), None)).is_ok()
 }
 
 /// Calls the function, as a script at the caller's place would.

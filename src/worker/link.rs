@@ -239,6 +239,28 @@ impl Link {
             state.say_with(&Ask::Post(call), descriptors);
             state.outgoing.source().is_none()
         };
+        self.is_posted(number, is_out)
+    }
+
+    /// The same for putting a value that is nothing but bytes into the queue that is entry `entry`, from `site` in `source`. `None`
+    /// when it has to be a call: the other side does not know who and where this is yet, or the task has to hear of a failure.
+    pub(super) fn post_item(self: &Arc<Self>, entry: u64, item: Vec<u8>, source: &str, site: Site) -> Option<bool> {
+        let (_, source) = self.me_and_source(Some(source))?;
+        let site = Site::new(source, site.line(), site.column()).to_bits();
+        let task = with_current(|task| task.id().0);
+        let (number, is_out) = {
+            let mut state = self.state.lock();
+            if !state.failed.is_empty() {
+                return None;
+            }
+            let number = self.calls.fetch_add(1, Ordering::Relaxed);
+            state.say(&Ask::Put { number, task, entry, item: ByteBuf::from(item), site });
+            (number, state.outgoing.source().is_none())
+        };
+        Some(self.is_posted(number, is_out))
+    }
+
+    fn is_posted(self: &Arc<Self>, number: u64, is_out: bool) -> bool {
         self.posted.store(true, Ordering::Release);
         self.unsettled.store(true, Ordering::Release);
         // The other side is not to be left behind, nor a task to run ahead of its own failures.
