@@ -28,6 +28,8 @@ pub enum ToWorker {
         daemon: bool,
         /// The name of the process that starts it.
         parent: String,
+        /// What happens is written down in the file that goes with this; when that program has begun.
+        recorded: Option<u64>,
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
@@ -238,6 +240,7 @@ mod tests {
                 args: vec!["a".into(), String::new()],
                 daemon: true,
                 parent: "p".into(),
+                recorded: Some(u64::MAX),
             },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
             ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3]), Vec::new()),
