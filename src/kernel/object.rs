@@ -99,6 +99,9 @@ pub trait Waitable: Send + Sync {
     /// A task ended without giving it back.
     fn owner_ended(&self, _task: TaskId) {}
 
+    /// A task was ended with its simulated process.
+    fn taker_killed(&self, _task: TaskId) {}
+
     /// How many items are in it, or wait in it for a worker. Must not block.
     fn depth(&self) -> Option<usize> {
         None

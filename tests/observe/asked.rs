@@ -1,7 +1,7 @@
 //! A running orch is asked from outside: `orch dump`, `orch top`; and what it says itself when its end takes long.
 
 use super::whole::live::Live;
-use super::whole::program::{Program, Seen, orch};
+use super::whole::program::{Seen, orch};
 use super::whole::pty::{CTRL_C, Pty};
 
 const BUSY: &str = "let q = Queue(); q.put(1); let l = Lock();\n\
