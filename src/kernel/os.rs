@@ -130,6 +130,18 @@ pub fn usage_of_ended(pidfd: BorrowedFd<'_>) -> Option<Usage> {
     })
 }
 
+/// The system's clock that never goes back, which all processes share, in nanoseconds.
+pub fn monotonic() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the system fills in the place, which lives on this stack. (rustix would look for the clock by itself, which ends
+    // the program under valgrind.)
+    unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now);
+    }
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    seconds * 1_000_000_000 + nanos
+}
+
 /// What a process has used, and how often the system switched its threads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OwnUsage {

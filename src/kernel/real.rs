@@ -6,8 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::time::{ClockId, clock_gettime};
-
+use super::os;
 use super::readiness::Source;
 use super::task::{Task, parked, run_as};
 use super::threads;
@@ -45,10 +44,8 @@ impl RealWorld {
     }
 
     pub(super) fn epoch(&self) -> u64 {
-        let now = clock_gettime(ClockId::Monotonic);
-        let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
         let since = u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX);
-        (seconds * 1_000_000_000 + nanos).saturating_sub(since)
+        os::monotonic().saturating_sub(since)
     }
 
     pub(super) fn wall_clock(&self) -> f64 {
