@@ -1,3 +1,16 @@
 //! What lies outside of the program and is reached by calls that block: files, and sums of what they hold.
+//!
+//! ```text
+//!   script ──► whole (all of a file at once) ──► file (open ones) ──► opening
+//!              folders (entries: list, copy, move, remove)  watch (what happens to them)
+//!              temporary (removed at the end)               digest (sums)
+//! ```
 
 pub mod digest;
+pub mod fault;
+pub mod file;
+pub mod folders;
+pub mod opening;
+pub mod temporary;
+pub mod watch;
+pub mod whole;
