@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args::{EvalOptions, RunOptions, WorldOptions};
 use super::terminal::Terminal;
 use crate::command::running::end_everything;
+use crate::io::temporary;
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
@@ -110,6 +111,8 @@ pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     for left in end_everything(GRACE, || kernel.is_urgent()) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }
+    // What was started may have used them until now.
+    temporary::remove_all();
 }
 
 pub(super) fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {

@@ -6,13 +6,13 @@
 //!
 //! Invariant: the store holds what follows the last byte that was given out. One task writes at a time.
 
-use std::io::SeekFrom;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::Poll;
 
 use parking_lot::Mutex;
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::fault::FileFault;
@@ -224,7 +224,7 @@ impl File {
             to => to,
         };
         let descriptor = self.descriptor(&state)?;
-        let place = rustix::fs::seek(&descriptor, to.into()).map_err(|error| self.failed("seek in", error))?;
+        let place = rustix::fs::seek(&descriptor, to).map_err(|error| self.failed("seek in", error))?;
         state.store.clear();
         (state.start, state.scanned, state.given) = (0, 0, place);
         Ok(place)
@@ -312,7 +312,7 @@ impl File {
         if !state.stored().is_empty() && state.is_plain {
             // It goes where reading has come to, not where the store has.
             let back = -(state.stored().len() as i64);
-            rustix::fs::seek(&descriptor, SeekFrom::Current(back).into())
+            rustix::fs::seek(&descriptor, SeekFrom::Current(back))
                 .map_err(|error| self.failed("seek in", error))?;
             state.store.clear();
             (state.start, state.scanned) = (0, 0);

@@ -3,13 +3,14 @@
 //! ```text
 //!   script ──► whole (all of a file at once) ──► file (open ones) ──► opening
 //!              folders (entries: list, copy, move, remove)  watch (what happens to them)
-//!              temporary (removed at the end)               digest (sums)
+//!              temporary (removed at the end)               digest (sums)  input (what is typed)
 //! ```
 
 pub mod digest;
 pub mod fault;
 pub mod file;
 pub mod folders;
+pub mod input;
 pub mod opening;
 pub mod temporary;
 pub mod watch;

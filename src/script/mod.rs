@@ -57,6 +57,7 @@ pub mod rwside;
 pub mod shared;
 pub mod source;
 pub mod statements;
+pub mod style;
 pub mod tasks;
 pub mod team;
 pub mod throw;

@@ -14,6 +14,8 @@ pub mod connection;
 pub mod env;
 pub mod event;
 pub mod executor;
+pub mod file;
+pub mod fs;
 pub mod future;
 pub mod group;
 pub mod hash;
@@ -33,6 +35,7 @@ pub mod rwlock;
 pub mod select;
 pub mod semaphore;
 pub mod signal;
+pub mod term;
 pub mod thread;
 pub mod time;
 pub mod timer;
@@ -125,9 +128,12 @@ chapters! {
     "Programs and processes" => process,
     "Signals" => signal,
     "The arguments of a script" => command_line,
+    "fs: files and folders" => fs in "fs",
+    "Open files" => file + register,
     "path: paths as text" => path in "path",
     "env: what is around the script" => env in "env",
     "json: values as text" => json in "json",
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
+    "term: the person at the terminal" => term in "term",
 }
