@@ -42,6 +42,41 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("Future", &["result", "exception", "done", "running", "cancelled", "cancel", "stop", "wait", "add_done_callback"]),
     ("ThreadPool", &["apply", "apply_async", "map", "map_async", "starmap", "imap", "imap_unordered", "close"]),
     ("ThreadPool", &["terminate", "join", "put_request", "wait"]),
+    ("", &["fs::open", "fs::read", "fs::read_bytes", "fs::write", "fs::append", "fs::glob", "fs::walk", "fs::list"]),
+    (
+        "",
+        &[
+            "fs::mkdir",
+            "fs::temp_dir",
+            "fs::temp_file",
+            "fs::copy",
+            "fs::move",
+            "fs::remove",
+            "fs::exists",
+            "fs::is_dir",
+        ],
+    ),
+    (
+        "",
+        &["fs::stat", "fs::mkfifo", "fs::watch", "path::join", "path::parent", "path::name", "path::stem", "path::ext"],
+    ),
+    (
+        "",
+        &[
+            "path::absolute",
+            "path::relative",
+            "env::get",
+            "env::set",
+            "env::vars",
+            "env::home",
+            "env::cwd",
+            "env::chdir",
+        ],
+    ),
+    ("", &["env::script", "parse_args", "json::parse", "json::stringify", "json::stringify_pretty", "regex::is_match"]),
+    ("", &["regex::find", "regex::find_all", "regex::captures", "regex::replace", "regex::split", "hash::md5"]),
+    ("", &["hash::sha256", "term::style", "term::table", "term::ask", "term::confirm", "term::width"]),
+    ("File", &["read", "read_line", "lines", "write", "seek", "close"]),
 ];
 
 /// Functions that return an `Outcome` for the sake of the machinery and never fail.

@@ -38,7 +38,11 @@ pub fn entries(folder: &Path) -> Result<Vec<Entry>, FileFault> {
     door::enter()?;
     let failed = |error: io::Error| FileFault::at("list", folder, error);
     // What is meant by nothing is the folder we are in, for `read_dir` as for nobody else.
-    let at = if folder.as_os_str().is_empty() { return Err(failed(io::Error::from_raw_os_error(libc::ENOENT))) } else { folder };
+    let at = if folder.as_os_str().is_empty() {
+        return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
+    } else {
+        folder
+    };
     let mut entries = Vec::new();
     for (count, entry) in fs::read_dir(at).map_err(failed)?.enumerate() {
         if count % 1000 == 999 {
@@ -190,8 +194,7 @@ pub fn move_to(from: &Path, to: &Path) -> Result<PathBuf, FileFault> {
             if data.is_dir() {
                 copy_folder(from, &to)?;
             } else if let Ok(target) = fs::read_link(from) {
-                std::os::unix::fs::symlink(target, &to)
-                    .map_err(|error| FileFault::at("make the link", &to, error))?;
+                std::os::unix::fs::symlink(target, &to).map_err(|error| FileFault::at("make the link", &to, error))?;
             } else {
                 copy(from, &to)?;
             }

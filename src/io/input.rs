@@ -30,7 +30,8 @@ const USUAL_WIDTH: usize = 80;
 pub fn read_line() -> Result<String, FileFault> {
     let failed = |error: io::Error| FileFault::System("cannot read the standard input".into(), error);
     let input = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
-    let line = block(&mut Asking { input: Arc::new(Input(ObjectCore::new("Input"))), descriptor: Arc::new(input) }, None)?;
+    let line =
+        block(&mut Asking { input: Arc::new(Input(ObjectCore::new("Input"))), descriptor: Arc::new(input) }, None)?;
     let mut line = line.map_err(|error| failed(error.into()))?.ok_or(FileFault::EndOfInput)?;
     if line.last() == Some(&b'\r') {
         line.pop();

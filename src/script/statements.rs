@@ -7,7 +7,9 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 
 use super::done::Done;
 use super::handler::settled;
-use super::handles::{Child, Condition, Connection, Executor, File, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{
+    Child, Condition, Connection, Executor, File, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup,
+};
 use super::host::{host, mark};
 use super::process_pools;
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};

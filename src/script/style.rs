@@ -8,15 +8,8 @@ use super::arguments::nearest;
 use crate::command::environment;
 
 /// The words for how text looks, with the codes that terminals know them by.
-const WORDS: &[(&str, u8)] = &[
-    ("bold", 1),
-    ("dim", 2),
-    ("italic", 3),
-    ("underline", 4),
-    ("blink", 5),
-    ("reverse", 7),
-    ("strike", 9),
-];
+const WORDS: &[(&str, u8)] =
+    &[("bold", 1), ("dim", 2), ("italic", 3), ("underline", 4), ("blink", 5), ("reverse", 7), ("strike", 9)];
 
 const COLORS: [&str; 8] = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
 

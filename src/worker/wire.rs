@@ -30,6 +30,8 @@ pub enum ToWorker {
         parent: String,
         /// The path of the script that was started, if it came from a file.
         script: Option<String>,
+        /// The folder in which that was.
+        folder: String,
         /// Where modules are looked for that do not lie beside the script that imports them.
         path: Vec<String>,
     },
@@ -235,6 +237,7 @@ mod tests {
                 daemon: true,
                 parent: "p".into(),
                 script: Some("/s.rhai".into()),
+                folder: "/".into(),
                 path: vec!["/m".into()],
             },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),

@@ -158,7 +158,8 @@ pub mod functions {
     #[rhai_fn(return_raw, pure)]
     pub fn write(ctx: NativeCallContext, file: &mut FileHandle, data: Dynamic) -> Outcome<()> {
         if data.is_blob() && !file.mode().bytes {
-            let message = "write(): data must be a string, not a blob: the file was opened for text (mode \"wb\" is for blobs)";
+            let message =
+                "write(): data must be a string, not a blob: the file was opened for text (mode \"wb\" is for blobs)";
             return throw(&ctx, "TypeError", message);
         }
         let data = bytes(&ctx, "data", data)?;

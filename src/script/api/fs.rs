@@ -35,11 +35,7 @@ fn path_of<'a>(ctx: &NativeCallContext, path: &'a str) -> Outcome<&'a Path> {
 }
 
 /// Runs one call on a path.
-fn with_path<T>(
-    ctx: &NativeCallContext,
-    path: &str,
-    body: impl FnOnce(&Path) -> Result<T, FileFault>,
-) -> Outcome<T> {
+fn with_path<T>(ctx: &NativeCallContext, path: &str, body: impl FnOnce(&Path) -> Result<T, FileFault>) -> Outcome<T> {
     let path = path_of(ctx, path)?;
     call(ctx, || body(path))
 }
