@@ -288,25 +288,3 @@ pub fn stat(path: &Path, follow: bool) -> Result<Stat, FileFault> {
         inode: data.ino(),
     })
 }
-
-/// The paths that a pattern fits, sorted: `*`, `?`, `[…]`, and `**` for any folders. Names that begin with a dot are
-/// meant only where the pattern says so.
-///
-/// # Errors
-/// [`FileFault`]: what is wrong with the pattern. Folders that cannot be read are left out.
-pub fn glob(pattern: &str) -> Result<Vec<String>, FileFault> {
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let paths = glob::glob_with(pattern, options)
-        .map_err(|error| FileFault::Invalid(format!("{pattern:?} is no pattern: {}, at {}", error.msg, error.pos)))?;
-    let mut found = Vec::new();
-    for path in paths {
-        door::enter()?;
-        if let Ok(path) = path {
-            let text = path.to_str().map(str::to_string);
-            found.push(text.ok_or_else(|| {
-                FileFault::Invalid(format!("a path that {pattern:?} fits is not valid UTF-8: {}", path.display()))
-            })?);
-        }
-    }
-    Ok(found)
-}

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   script ──► whole (all of a file at once) ──► file (open ones) ──► opening
-//!              folders (entries: list, copy, move, remove)  watch (what happens to them)
+//!              folders (entries: list, copy, move, remove)  watch (what happens to them)  pattern (glob)
 //!              temporary (removed at the end)               digest (sums)  input (what is typed)
 //! ```
 
@@ -12,6 +12,7 @@ pub mod file;
 pub mod folders;
 pub mod input;
 pub mod opening;
+pub mod pattern;
 pub mod temporary;
 pub mod watch;
 pub mod whole;

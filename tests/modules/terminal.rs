@@ -43,7 +43,7 @@ fn without_a_terminal_lines_are_read_and_nothing_is_coloured() {
         ? term::style("plain", "bold red")
         ? term::style("x", "bold rde")
         ? [term::ask("a"), term::confirm("b"), term::ask("")]
-        ? cmd("head", "-1").read()
+        ? sh("read line; echo $line").read()
         ? spawn_process(|| term::ask("c")).join()
         ? [term::ask("d"), term::ask("e")]
         ? term::ask("f")

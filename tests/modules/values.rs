@@ -53,7 +53,7 @@ fn text_that_is_no_json_is_told_with_its_place() {
             "ValueError: json::parse(): trailing comma, at line 3, column 1",
             "ValueError: json::parse(): trailing characters, at line 1, column 5",
             "ValueError: json::parse(): number out of range, at line 1, column 6",
-            "ValueError: json::parse(): expected ident, at line 1, column 3",
+            "ValueError: json::parse(): the text ends within a value, at line 1, column 3",
             "TypeError: json::parse(): text must be a string, not an int",
             "[2, 4]",
             "ValueError: json::parse(): it nests more than 127 levels deep, at line 1, column 128",

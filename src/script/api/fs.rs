@@ -10,7 +10,7 @@ use crate::io::file::File;
 use crate::io::folders::{self, Walk};
 use crate::io::opening::Mode;
 use crate::io::watch::Watch;
-use crate::io::{temporary, whole};
+use crate::io::{pattern as pattern_of, temporary, whole};
 use crate::script::api::command::bytes;
 use crate::script::arguments::{Options, called};
 use crate::script::handles::File as FileHandle;
@@ -47,10 +47,10 @@ fn text(path: &Path) -> Dynamic {
 
 fn put(ctx: &NativeCallContext, path: &str, data: Dynamic, options: Map) -> Outcome<()> {
     let mut options = Options::new(options);
-    let sync = options.flag(ctx, "sync")?.unwrap_or(false);
+    let durable = options.flag(ctx, "durable")?.unwrap_or(false);
     options.finish(ctx)?;
     let data = bytes(ctx, "data", data)?;
-    with_path(ctx, path, |path| whole::write(path, &data, sync))
+    with_path(ctx, path, |path| whole::write(path, &data, durable))
 }
 
 fn copied(ctx: &NativeCallContext, from: &str, to: &str, options: Map) -> Outcome<Dynamic> {
@@ -173,7 +173,7 @@ pub mod functions {
     /// `NotFound`; `ValueError` with the byte at which it is not valid UTF-8; `IoError` with the path and what the system says.
     ///
     /// ```rhai
-    /// assert(fs::read("/proc/self/comm").trim() != ());
+    /// assert(fs::read("/etc/passwd").contains("root"));
     /// try { fs::read("/no/such/file"); } catch (e) { assert(e.kind == "NotFound" && e.message.contains("/no/such/file")); }
     /// ```
     #[rhai_fn(return_raw)]
@@ -212,13 +212,13 @@ pub mod functions {
         put(&ctx, &path, data, Map::new())
     }
 
-    /// The same; with the option `sync`, the disk has it when this is done, so that it is there also after the power has failed.
+    /// The same; with the option `durable`, the disk has it when this is done, so that it is there also after the power has failed.
     ///
     /// # Errors
     /// As `fs::write(path, data)`; `ValueError` for an unknown option.
     ///
     /// ```rhai
-    /// fs::write(fs::temp_file(), "sure", #{sync: true});
+    /// fs::write(fs::temp_file(), "sure", #{durable: true});
     /// ```
     #[rhai_fn(name = "write", return_raw)]
     pub fn write_opts(ctx: NativeCallContext, path: ImmutableString, data: Dynamic, options: Map) -> Outcome<()> {
@@ -253,7 +253,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn glob(ctx: NativeCallContext, pattern: ImmutableString) -> Outcome<Array> {
-        let paths = call(&ctx, || folders::glob(&pattern))?;
+        let paths = call(&ctx, || pattern_of::paths(&pattern))?;
         Ok(paths.into_iter().map(Into::into).collect())
     }
 
