@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use super::{answered, answers, asking};
+use crate::whole::live::Live;
 use crate::whole::program::{Program, Seen, finish};
 
 const ORCH: &str = env!("CARGO_BIN_EXE_orch");
@@ -427,4 +428,31 @@ fn lines_take_the_memory_of_one_of_them() {
         ? [n, peak.call(fs::read("/proc/self/status")) - peak.call(before) < 20000]
     "#;
     answers(script, &["[200000, true]"]);
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_for_a_file() {
+    for call in
+        ["fs::read(\"f\")", "fs::open(\"f\", \"w\")", "for c in fs::watch(\"f\") { }", "for l in fs::open(\"f\") { }"]
+    {
+        let live = Live::ready(&format!("fs::mkfifo(\"f\"); print(\"ready\"); {call};"));
+        live.signal("INT");
+        let seen = live.end();
+        assert!(seen.status == 130 && seen.stderr.contains("interrupted by INT"), "{call}: {}", seen.for_people());
+    }
+}
+
+#[test]
+fn without_descriptors_it_is_told_and_they_come_back() {
+    let script = r#"
+        let kept = [];
+        let told = ();
+        try { loop { kept.push(fs::open("/dev/null")); } } catch (e) { told = e; }
+        ? told.kind + " " + told.message
+        kept.clear();
+        ? fs::list(".").len() > 0
+    "#;
+    let program = Program::script(&asking(script));
+    let told = "IoError fs::open(): cannot open \"/dev/null\": Too many open files (os error 24)";
+    answered(by_shell("ulimit -n 64; exec $ORCH", &program), &[told, "true"]);
 }
