@@ -1,0 +1,16 @@
+//! What lies outside of the program and is reached by calls that block: HTTP and databases, and what comes from there.
+//!
+//! Each call runs beside the task that wants it ([`blocking`]), which waits at the door as for anything else. The room knows
+//! nothing of Rhai. What a build leaves out (see `[features]` in `Cargo.toml`) has a stand-in in [`absent`].
+
+#[cfg(not(feature = "sqlite"))]
+pub mod absent;
+#[cfg(any(feature = "http", feature = "sqlite"))]
+pub mod blocking;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
+
+#[cfg(not(feature = "sqlite"))]
+pub use absent::Database;
+#[cfg(feature = "sqlite")]
+pub use sqlite::Database;
