@@ -1,4 +1,4 @@
-//! What lies outside of the program and is reached by calls that block: HTTP and databases, and what comes from there.
+//! What lies outside of the program and is reached by calls that block: files, HTTP, databases, and what comes from there.
 //!
 //! Each call runs beside the task that wants it ([`blocking`]), which waits at the door as for anything else. The room knows
 //! nothing of Rhai. What a build leaves out (see `[features]` in `Cargo.toml`) has a stand-in in [`absent`].
@@ -7,6 +7,7 @@
 pub mod absent;
 #[cfg(any(feature = "http", feature = "sqlite"))]
 pub mod blocking;
+pub mod digest;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 

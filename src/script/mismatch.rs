@@ -1,7 +1,8 @@
 //! Calls that fit no function: what was meant, and what does not fit.
 
-use rhai::{Engine, NativeCallContext};
+use rhai::{Engine, FuncInfo, NativeCallContext};
 
+use super::api::is_module;
 use super::arguments::{did_you_mean, type_for_people};
 use super::host::Host;
 
@@ -118,17 +119,25 @@ fn split_types(text: &str) -> Vec<&str> {
 }
 
 fn names(engine: &Engine) -> Vec<String> {
-    let mut names = engine.collect_fn_metadata(None::<&NativeCallContext>, |f| Some(f.metadata.name.to_string()), true);
+    let mut names = engine.collect_fn_metadata(None::<&NativeCallContext>, |f| Some(full_name(&f)), true);
     names.retain(|n| n.starts_with(|c: char| c.is_alphabetic()) && !n.contains('$'));
     names.sort_unstable();
     names.dedup();
     names
 }
 
+/// A function's name with its module, if it is in one.
+fn full_name(function: &FuncInfo) -> String {
+    match function.namespace.as_str() {
+        "" => function.metadata.name.to_string(),
+        module => format!("{module}::{}", function.metadata.name),
+    }
+}
+
 fn signatures_of(engine: &Engine, name: &str) -> Vec<Signature> {
     let all = engine.collect_fn_metadata(
         None::<&NativeCallContext>,
-        |f| (f.metadata.name == name).then(|| f.metadata.params_info.iter().map(|p| parameter(p)).collect::<Vec<_>>()),
+        |f| (full_name(&f) == name).then(|| f.metadata.params_info.iter().map(|p| parameter(p)).collect::<Vec<_>>()),
         true,
     );
     all.into_iter().map(|parameters| Signature { parameters }).collect()
@@ -262,10 +271,10 @@ fn unknown(host: &Host, name: &str, given: &[String]) -> Mismatch {
         return Mismatch { message, is_type_error: true };
     }
     let of_scripts = host.script_function_names();
-    // A module's function is known by its own name only.
+    // A function of a module that was imported is known by its own name only.
     let hint = match name.rsplit_once("::") {
-        Some((_, function)) => did_you_mean(function, of_scripts.iter().map(String::as_str)),
-        None => {
+        Some((module, function)) if !is_module(module) => did_you_mean(function, of_scripts.iter().map(String::as_str)),
+        _ => {
             let known = names(host.engine());
             did_you_mean(name, known.iter().chain(&of_scripts).map(String::as_str))
         }

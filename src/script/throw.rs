@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 
+use super::arguments::called;
 use super::handler::Raised;
 use super::host::{mark, with_host};
 use crate::exec::ExecFault;
@@ -134,10 +135,10 @@ impl IntoThrown for Stop {
             Stop::Ended => return Ending::Over.thrown(ctx.call_position()),
             Stop::TimedOut => {
                 let waited = limit.map_or_else(String::new, |l| format!(" after {} s", l.as_secs_f64()));
-                Problem::new(ctx, "TimeoutError", format!("{}() timed out{waited}", ctx.fn_name()))
+                Problem::new(ctx, "TimeoutError", format!("{}() timed out{waited}", called(ctx)))
             }
             Stop::Cancelled => {
-                let message = format!("this thread was cancelled in {}()", ctx.fn_name());
+                let message = format!("this thread was cancelled in {}()", called(ctx));
                 Problem::new(ctx, "Cancelled", message).with("what", "thread")
             }
             Stop::Interrupted(signal) => Problem::new(ctx, "Interrupted", "").with_all(interruption(signal)),
@@ -204,7 +205,7 @@ impl IntoThrown for Fault {
         };
         let mut message = self.to_string();
         if kind == "LockError" && ["wait", "wait_for", "notify", "notify_all"].contains(&ctx.fn_name()) {
-            message = format!("{}() needs the condition's lock: {message}", ctx.fn_name());
+            message = format!("{}() needs the condition's lock: {message}", called(ctx));
         }
         Problem::new(ctx, kind, message).thrown()
     }
@@ -236,7 +237,7 @@ impl IntoThrown for ConnectionFault {
             ConnectionFault::Closed(_) | ConnectionFault::Moved(_) => "Closed",
             ConnectionFault::System(..) => "IoError",
         };
-        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
+        Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
     }
 }
 
@@ -248,7 +249,7 @@ impl IntoThrown for ListenFault {
             ListenFault::WrongKey(_) => "AuthenticationError",
             ListenFault::System(..) => "IoError",
         };
-        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
+        Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
     }
 }
 
