@@ -135,9 +135,7 @@ fn check(value: &Dynamic, depth: usize, path: &dyn Fn() -> String) -> Result<(),
     }
     if let Some(fields) = value.read_lock::<Map>() {
         within_depth(depth, path)?;
-        return fields
-            .iter()
-            .try_for_each(|(name, field)| check(field, depth + 1, &|| field_path(&path(), name)));
+        return fields.iter().try_for_each(|(name, field)| check(field, depth + 1, &|| field_path(&path(), name)));
     }
     if let Ok(number) = value.as_float() {
         if number.is_finite() {

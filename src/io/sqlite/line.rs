@@ -37,7 +37,8 @@ impl Line {
         let mut lines = LINES.lock();
         lines.retain(|(_, line)| line.strong_count() > 0);
         let same_program = |other: &Arc<Line>| Arc::ptr_eq(other.lock.core().kernel(), line.lock.core().kernel());
-        let known = lines.iter().filter(|(other, _)| *other == id).find_map(|(_, line)| line.upgrade().filter(same_program));
+        let known =
+            lines.iter().filter(|(other, _)| *other == id).find_map(|(_, line)| line.upgrade().filter(same_program));
         known.unwrap_or_else(|| {
             lines.push((id, Arc::downgrade(&line)));
             line

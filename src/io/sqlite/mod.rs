@@ -73,7 +73,8 @@ impl Database {
         core.set_name(path);
         let opened = full.clone();
         let writer = blocking::run(&core, "open", None, move || connection::open(&opened));
-        let writer = writer.map_err(|fault| place.not_made(fault))?.map_err(|error| not_opened(&place, &full, &error))?;
+        let writer =
+            writer.map_err(|fault| place.not_made(fault))?.map_err(|error| not_opened(&place, &full, &error))?;
         let line = Line::of(&full, path);
         let shared = Shared {
             shown,
@@ -127,7 +128,9 @@ impl Database {
         let sql = if level == 0 { "BEGIN IMMEDIATE".to_string() } else { format!("SAVEPOINT orch_{level}") };
         // From here on it is rolled back when this fails.
         let transaction = Transaction { database: self.clone(), level, is_over: false, _turn: turn };
-        self.in_line(&sql, "transaction", |connection, place| connection::execute(connection, place, &Arguments::None))?;
+        self.in_line(&sql, "transaction", |connection, place| {
+            connection::execute(connection, place, &Arguments::None)
+        })?;
         self.depth.store(level + 1, Ordering::Relaxed);
         self.line.set_transaction_of(self.core.id().0);
         Ok(transaction)
@@ -184,7 +187,9 @@ impl Database {
     fn must_be_its_transaction(&self, sql: &str) -> Result<(), SqlFault> {
         let other = self.line.transaction_of();
         if other != 0 && other != self.core.id().0 {
-            return Err(self.place(sql).refused("this thread is in a transaction of another handle of the same file: use that one"));
+            return Err(self
+                .place(sql)
+                .refused("this thread is in a transaction of another handle of the same file: use that one"));
         }
         Ok(())
     }
@@ -252,7 +257,11 @@ fn not_opened(place: &Place, path: &Path, error: &rusqlite::Error) -> SqlFault {
     }
     let folder = path.parent().unwrap_or(path);
     if !folder.exists() {
-        return SqlFault::NotFound(format!("cannot open the database {}: there is no folder {}", place.path, folder.display()));
+        return SqlFault::NotFound(format!(
+            "cannot open the database {}: there is no folder {}",
+            place.path,
+            folder.display()
+        ));
     }
     let why = match path.is_dir() {
         true => "it is a folder".to_string(),

@@ -107,7 +107,15 @@ mod tests {
     #[test]
     fn what_is_too_much_for_the_memory_comes_back_in_order() -> io::Result<()> {
         let mut gathered = Gathered { cap: 1000, ..Gathered::new(vec!["n".into(), "text".into()]) };
-        let row = |n: i64| vec![Cell::Int(n), Cell::Text("ü".repeat(n as usize % 7)), Cell::Null, Cell::Float(0.5), Cell::Blob(vec![0, 255])];
+        let row = |n: i64| {
+            vec![
+                Cell::Int(n),
+                Cell::Text("ü".repeat(n as usize % 7)),
+                Cell::Null,
+                Cell::Float(0.5),
+                Cell::Blob(vec![0, 255]),
+            ]
+        };
         for n in 0..500 {
             gathered.push(row(n))?;
         }

@@ -5,11 +5,15 @@ use std::collections::BTreeMap;
 
 use rhai::{Module, Shared, combine_with_exported_module};
 
+#[cfg(not(all(feature = "html", feature = "http", feature = "sqlite")))]
+mod absent;
 pub mod basics;
 pub mod child;
 pub mod command;
 pub mod condition;
 pub mod connection;
+#[cfg(feature = "sqlite")]
+pub mod database;
 pub mod event;
 pub mod executor;
 pub mod future;
@@ -30,11 +34,16 @@ pub mod rwlock;
 pub mod select;
 pub mod semaphore;
 pub mod signal;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod thread;
 pub mod time;
 pub mod timer;
 pub mod value;
 pub mod worker;
+
+#[cfg(not(feature = "sqlite"))]
+use absent::{nothing as database, sqlite};
 
 /// A chapter of the reference.
 pub struct Chapter {
@@ -119,4 +128,6 @@ chapters! {
     "json: values as text" => json in "json",
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
+    "sqlite: databases" => sqlite in "sqlite",
+    "Databases" => database,
 }
