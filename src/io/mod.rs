@@ -8,6 +8,10 @@ pub mod absent;
 #[cfg(any(feature = "http", feature = "sqlite"))]
 pub mod blocking;
 pub mod digest;
+#[cfg(feature = "html")]
+pub mod html;
+#[cfg(feature = "http")]
+pub mod http;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
