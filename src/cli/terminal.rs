@@ -60,4 +60,8 @@ impl Bar for Drawn {
     fn advance(&mut self) {
         Drawn::advance(self);
     }
+
+    fn advance_bytes(&mut self, bytes: u64, total: Option<u64>) {
+        Drawn::advance_bytes(self, bytes, total);
+    }
 }

@@ -39,10 +39,14 @@ fn element(found: ElementRef) -> Element {
 /// Where the links of a page lead (`a` and `area`): to which pages, each once, in the order of the page. `base` is where the
 /// page lies, unless it says itself that its links begin elsewhere. Parts of pages (`#…`) are left out, and so is what
 /// no HTTP leads to, such as addresses of mail.
-pub fn links(page: &str, base: &Url) -> Vec<String> {
+///
+/// # Errors
+/// When `base` is no URL, what is wrong with it.
+pub fn links(page: &str, base: &str) -> Result<Vec<String>, String> {
+    let given = Url::parse(base.trim()).map_err(|error| error.to_string())?;
     let page = Html::parse_document(page);
-    let own = elements(&page, "base[href]").into_iter().find_map(|it| base.join(it.attr("href")?.trim()).ok());
-    let base = own.as_ref().unwrap_or(base);
+    let own = elements(&page, "base[href]").into_iter().find_map(|it| given.join(it.attr("href")?.trim()).ok());
+    let base = own.as_ref().unwrap_or(&given);
     let mut found = Vec::new();
     let mut seen = std::collections::HashSet::new();
     for link in elements(&page, "a[href], area[href]") {
@@ -54,7 +58,7 @@ pub fn links(page: &str, base: &Url) -> Vec<String> {
             found.push(to.into());
         }
     }
-    found
+    Ok(found)
 }
 
 /// The elements that a selector of ours fits.
@@ -68,7 +72,7 @@ mod tests {
     use super::*;
 
     fn of(page: &str, base: &str) -> Vec<String> {
-        links(page, &Url::parse(base).unwrap())
+        links(page, base).unwrap()
     }
 
     #[test]

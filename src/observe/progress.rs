@@ -40,6 +40,25 @@ impl Drawn {
     pub fn advance(&mut self) {
         self.0.inc(1);
     }
+
+    /// So many more bytes have come, of so many where that is known.
+    ///
+    /// # Panics
+    /// When the template is wrong, which is fixed.
+    pub fn advance_bytes(&mut self, bytes: u64, total: Option<u64>) {
+        if self.0.position() == 0 {
+            let template = match total {
+                Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
+                None => "{msg} {spinner} {bytes} {bytes_per_sec} {elapsed}",
+            };
+            let style = ProgressStyle::with_template(template).expect("invariant: the template is well formed");
+            self.0.set_style(style);
+            if let Some(total) = total {
+                self.0.set_length(total);
+            }
+        }
+        self.0.inc(bytes);
+    }
 }
 
 impl Drop for Drawn {

@@ -32,6 +32,12 @@ impl Answer {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// The status in words: `404 Not Found`.
+    pub fn status_line(&self) -> String {
+        let known = ureq::http::StatusCode::from_u16(self.status).ok().and_then(|status| status.canonical_reason());
+        known.map_or_else(|| self.status.to_string(), |reason| format!("{} {reason}", self.status))
+    }
+
     /// Bytes as text, in the encoding that the server or the page says it has.
     pub fn decode(&self, bytes: &[u8]) -> String {
         charset::decode(bytes, self.header("content-type"))

@@ -12,7 +12,10 @@ const HEAD: usize = 4096;
 pub fn decode(bytes: &[u8], content_type: Option<&str>) -> String {
     let named = content_type.and_then(|text| label_after(text.as_bytes(), b"charset="));
     let head = &bytes[..bytes.len().min(HEAD)];
-    let own = || label_after(head, b"charset=").or_else(|| head.starts_with(b"<?xml").then(|| label_after(head, b"encoding="))?);
+    let own = || {
+        label_after(head, b"charset=")
+            .or_else(|| head.starts_with(b"<?xml").then(|| label_after(head, b"encoding="))?)
+    };
     let encoding = named.or_else(own).unwrap_or_else(|| match std::str::from_utf8(bytes) {
         Ok(_) => UTF_8,
         // Cut in the midst of a character.

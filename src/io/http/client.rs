@@ -35,7 +35,8 @@ pub fn agent() -> &'static Agent {
             .user_agent(concat!("orch/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(trusted()).build())
             .build();
-        let connector = ().chain(ConnectProxyConnector::default()).chain(Opener::default()).chain(RustlsConnector::default());
+        let connector =
+            ().chain(ConnectProxyConnector::default()).chain(Opener::default()).chain(RustlsConnector::default());
         Agent::with_parts(config, connector, DefaultResolver::default())
     })
 }

@@ -55,6 +55,11 @@ pub struct Request {
     pub unchecked: bool,
 }
 
+/// True when this can be a header.
+pub fn is_header(name: &str, value: &str) -> bool {
+    http::HeaderName::from_bytes(name.as_bytes()).is_ok() && http::HeaderValue::from_str(value).is_ok()
+}
+
 /// What came of one hop.
 enum Hop {
     /// The answer.
@@ -95,7 +100,10 @@ pub fn fetch(mut request: Request, mut watch: Option<Watch>) -> Result<Answer, H
             }
             Hop::There(answer) => return Ok(answer),
             Hop::Moved(..) if hops == request.redirects => {
-                return Err(HttpFault::Failed(first, format!("it was redirected more than {hops} times, last to {url}")));
+                return Err(HttpFault::Failed(
+                    first,
+                    format!("it was redirected more than {hops} times, last to {url}"),
+                ));
             }
             Hop::Moved(status, to) => {
                 hops += 1;
@@ -114,7 +122,9 @@ fn move_on(request: &mut Request, status: u16, to: Url) {
     }
     if to.origin() != request.url.origin() {
         // What is meant for one server is no other's business.
-        let is_secret = |name: &str| ["authorization", "cookie", "proxy-authorization"].iter().any(|it| name.eq_ignore_ascii_case(it));
+        let is_secret = |name: &str| {
+            ["authorization", "cookie", "proxy-authorization"].iter().any(|it| name.eq_ignore_ascii_case(it))
+        };
         request.headers.retain(|(name, _)| !is_secret(name));
     }
     request.url = to;
@@ -122,7 +132,8 @@ fn move_on(request: &mut Request, status: u16, to: Url) {
 
 /// The place that an answer sends to, if it does and that is wanted.
 fn moved(request: &Request, status: u16, location: Option<&[u8]>) -> Result<Option<Hop>, HttpFault> {
-    let Some(location) = location.filter(|_| request.redirects > 0 && matches!(status, 301 | 302 | 303 | 307 | 308)) else {
+    let Some(location) = location.filter(|_| request.redirects > 0 && matches!(status, 301 | 302 | 303 | 307 | 308))
+    else {
         return Ok(None);
     };
     let location = String::from_utf8_lossy(location);

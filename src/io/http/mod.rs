@@ -15,7 +15,7 @@ mod socket;
 
 pub use answer::Answer;
 pub use fault::HttpFault;
-pub use fetch::{Method, Request, fetch};
+pub use fetch::{Method, Request, fetch, is_header};
 
 /// Hears of bytes that have come, and of how many there will be, where that is known.
 pub type Watch = Box<dyn FnMut(u64, Option<u64>) + Send>;

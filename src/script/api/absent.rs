@@ -9,32 +9,29 @@ fn left_out<T>(ctx: &NativeCallContext, feature: &str) -> Outcome<T> {
     throw(ctx, "NotFound", format!("{}(): this orch was built without the feature {feature:?}", called(ctx)))
 }
 
-/// Stands for methods of a type that nothing is of.
-pub mod nothing {
-    use rhai::plugin::*;
+macro_rules! absent {
+    ($($(#[$doc:meta])* $feature:literal, $module:ident: $($name:literal $function:ident($($argument:ident),*))*;)*) => {
+        $($(#[$doc])*
+        #[cfg(not(feature = $feature))]
+        pub mod $module {
+            use rhai::plugin::*;
+            use rhai::{Dynamic, NativeCallContext};
 
-    #[export_module]
-    pub mod functions {}
-}
+            use crate::script::throw::Outcome;
 
-/// `sqlite::`.
-#[cfg(not(feature = "sqlite"))]
-pub mod sqlite {
-    use rhai::plugin::*;
-    use rhai::{Dynamic, NativeCallContext};
-
-    use super::left_out;
-    use crate::script::throw::Outcome;
-
-    #[export_module]
-    pub mod functions {
-        /// Opens a database.
-        ///
-        /// # Errors
-        /// `NotFound`.
-        #[rhai_fn(return_raw)]
-        pub fn open(ctx: NativeCallContext, _path: Dynamic) -> Outcome<Dynamic> {
-            left_out(&ctx, "sqlite")
-        }
-    }
+            #[export_module]
+            pub mod functions {
+                $(
+                /// This build has it not.
+                ///
+                /// # Errors
+                /// `NotFound`.
+                #[rhai_fn(name = $name, return_raw)]
+                pub fn $function(ctx: NativeCallContext, $($argument: Dynamic),*) -> Outcome<Dynamic> {
+                    super::super::left_out(&ctx, $feature)
+                }
+                )*
+            }
+        })*
+    };
 }

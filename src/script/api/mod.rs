@@ -20,6 +20,10 @@ pub mod future;
 pub mod group;
 pub mod hash;
 pub mod hidden;
+#[cfg(feature = "html")]
+pub mod html;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod json;
 pub mod listener;
 pub mod lists;
@@ -29,6 +33,8 @@ pub mod pool;
 pub mod process;
 pub mod queue;
 pub mod regex;
+#[cfg(feature = "http")]
+pub mod response;
 pub mod run_all;
 pub mod rwlock;
 pub mod select;
@@ -42,8 +48,12 @@ pub mod timer;
 pub mod value;
 pub mod worker;
 
+#[cfg(not(feature = "html"))]
+use absent::html;
 #[cfg(not(feature = "sqlite"))]
-use absent::{nothing as database, sqlite};
+use absent::{database, sqlite};
+#[cfg(not(feature = "http"))]
+use absent::{http, response};
 
 /// A chapter of the reference.
 pub struct Chapter {
@@ -128,6 +138,9 @@ chapters! {
     "json: values as text" => json in "json",
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
+    "http: asking servers" => http in "http",
+    "Answers of servers" => response + register,
+    "html: what is in a page" => html in "html",
     "sqlite: databases" => sqlite in "sqlite",
     "Databases" => database,
 }
