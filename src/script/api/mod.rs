@@ -51,7 +51,7 @@ pub mod worker;
 #[cfg(not(feature = "html"))]
 use absent::html;
 #[cfg(not(feature = "sqlite"))]
-use absent::{database, sqlite};
+use absent::{sqlite, sqlite as database};
 #[cfg(not(feature = "http"))]
 use absent::{http, response};
 
