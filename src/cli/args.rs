@@ -53,6 +53,9 @@ pub struct RunOptions {
     /// End the run after so many seconds (simulated ones under --sim), orderly, with status 0
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub until: Option<f64>,
+    /// Look in this folder, too, for modules that a script imports; before those of ORCH_PATH
+    #[arg(long, value_name = "DIR")]
+    pub path: Vec<PathBuf>,
     /// The script; `-` reads it from the standard input
     pub script: PathBuf,
     /// The script's arguments

@@ -1,7 +1,7 @@
 //! `orch run` and `orch eval`.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::command::running::end_everything;
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
-use crate::script::{Host, run};
+use crate::script::{Host, Origin, run};
 use crate::worker::address::remove_files;
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
@@ -21,7 +21,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
     let name = options.script.display().to_string();
     match read(&options.script) {
-        Ok(text) => program(&options.world, options.until, run::Script { name, text }, args, false),
+        Ok(text) => {
+            let origin = Origin { script: script_path(&options.script), path: search_path(&options.path) };
+            program(&options.world, options.until, run::Script { name, text }, args, origin, false)
+        }
         Err(message) => {
             eprintln!("error: {message}");
             2
@@ -32,7 +35,8 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
 /// Runs a line and prints its value.
 pub fn code(options: &EvalOptions) -> i32 {
     let script = run::Script { name: "<eval>".into(), text: options.code.clone() };
-    program(&options.world, None, script, Vec::new(), true)
+    let origin = Origin { script: None, path: search_path(&[]) };
+    program(&options.world, None, script, Vec::new(), origin, true)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -56,10 +60,32 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: Vec<String>, show: bool) -> i32 {
+/// The path of the script from the root, wherever it goes from here.
+fn script_path(script: &Path) -> Option<String> {
+    let path = std::path::absolute(script).ok().filter(|_| script != Path::new("-"))?;
+    Some(path.display().to_string())
+}
+
+/// Where modules are looked for: in these folders, then in those that ORCH_PATH lists.
+pub(super) fn search_path(first: &[PathBuf]) -> Vec<String> {
+    let listed = std::env::var_os("ORCH_PATH").unwrap_or_default();
+    let folders = first.iter().cloned().chain(std::env::split_paths(&listed));
+    let folders = folders.filter(|folder| !folder.as_os_str().is_empty());
+    folders.map(|folder| std::path::absolute(&folder).unwrap_or(folder).display().to_string()).collect()
+}
+
+fn program(
+    world: &WorldOptions,
+    until: Option<f64>,
+    script: run::Script,
+    args: Vec<String>,
+    origin: Origin,
+    show: bool,
+) -> i32 {
     let setup = if world.sim { Setup::Sim { seed: world.seed } } else { Setup::Real };
     let kernel = Kernel::new(setup);
     let host = Host::new(kernel.clone(), Box::new(Terminal::default()), args);
+    host.comes_from(origin);
     let ast = match run::parse(&host, &script) {
         Ok(ast) => ast,
         Err(report) => {

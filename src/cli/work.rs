@@ -3,7 +3,7 @@
 use super::terminal::Terminal;
 use crate::kernel::{Kernel, Setup};
 use crate::script::identity::Identity;
-use crate::script::{Host, remote};
+use crate::script::{Host, Origin, remote};
 use crate::worker::desk::{Desk, Papers};
 
 /// Runs the worker whose socket is the standard input: its status.
@@ -18,6 +18,7 @@ pub fn serve() -> i32 {
     let kernel = Kernel::new(Setup::Real);
     let name = papers.name.clone();
     let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    host.comes_from(Origin { script: papers.script.clone(), path: papers.path.clone() });
     host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);
     let started = super::run::watch_signals(&host).and_then(|()| remote::start(&host, desk.clone(), &name));

@@ -40,7 +40,7 @@ pub fn parse(text: &str) -> Result<Dynamic, Malformed> {
         let place = format!(" at line {line} column {column}");
         let what = match said.strip_suffix(&place).unwrap_or(&said) {
             "recursion limit exceeded" => format!("it nests more than {DEEPEST} levels deep"),
-            what => what.to_string(),
+            what => what.replace("EOF while parsing", "the text ends within"),
         };
         Malformed { message: format!("{what}, at line {line}, column {column}"), line, column }
     })

@@ -2,7 +2,7 @@
 
 use rhai::{Engine, FuncInfo, NativeCallContext};
 
-use super::api::is_module;
+use super::api::{is_module, module_names};
 use super::arguments::{did_you_mean, type_for_people};
 use super::host::Host;
 
@@ -43,6 +43,14 @@ pub fn hint_for_variable(host: &Host, name: &str, source: &str) -> String {
     let text = host.source(source);
     let variables = text.as_ref().map_or_else(Vec::new, |text| variables(text.original()));
     did_you_mean(name, variables.into_iter().chain(functions.iter().map(String::as_str)))
+}
+
+/// `; did you mean …?` for a module that was neither imported nor is there anyway.
+pub fn hint_for_module(name: &str) -> String {
+    match did_you_mean(name, module_names()) {
+        hint if hint.is_empty() => "; modules of scripts are imported first: import \"name\" as name;".into(),
+        hint => hint,
+    }
 }
 
 /// The names that a script gives to variables, wherever they hold.

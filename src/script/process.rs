@@ -224,6 +224,8 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
         args: host.args().to_vec(),
         daemon: task.is_daemon(),
         parent: host.identity().name.clone(),
+        script: host.origin().script.clone(),
+        path: host.origin().path.clone(),
     };
     let worker = Worker::start(host.kernel(), task.born(), &begin)?;
     worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));

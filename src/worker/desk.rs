@@ -24,6 +24,10 @@ pub struct Papers {
     pub daemon: bool,
     /// The name of the process that started it.
     pub parent: String,
+    /// The path of the script that was started, if it came from a file.
+    pub script: Option<String>,
+    /// Where modules are looked for that do not lie beside the script that imports them.
+    pub path: Vec<String>,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
 }
@@ -45,9 +49,9 @@ impl Papers {
             first = incoming.take()?;
         }
         match first {
-            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent }, .. }) => {
+            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent, script, path }, .. }) => {
                 set_nonblocking(&socket, true)?;
-                Ok(Papers { name, args, daemon, parent, socket, incoming })
+                Ok(Papers { name, args, daemon, parent, script, path, socket, incoming })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "orch starts workers itself, with a socket")),
         }

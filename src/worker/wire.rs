@@ -28,6 +28,10 @@ pub enum ToWorker {
         daemon: bool,
         /// The name of the process that starts it.
         parent: String,
+        /// The path of the script that was started, if it came from a file.
+        script: Option<String>,
+        /// Where modules are looked for that do not lie beside the script that imports them.
+        path: Vec<String>,
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
@@ -230,6 +234,8 @@ mod tests {
                 args: vec!["a".into(), String::new()],
                 daemon: true,
                 parent: "p".into(),
+                script: Some("/s.rhai".into()),
+                path: vec!["/m".into()],
             },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
             ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3]), Vec::new()),

@@ -20,20 +20,20 @@ pub mod functions {
     /// bits becomes a float; of a name that is there twice the last one counts.
     ///
     /// # Errors
-    /// `ValueError` when it is no JSON, with `row` and `column` of the text; when it nests more than 127 levels deep.
+    /// `ValueError` when it is no JSON, with `text_line` and `text_column`; when it nests more than 127 levels deep.
     ///
     /// ```rhai
     /// let m = json::parse(`{"name": "orch", "sizes": [1, 2.5, null]}`);
     /// assert(m.name == "orch" && m.sizes[1] == 2.5 && m.sizes[2] == ());
-    /// try { json::parse("{\"a\": 1,}"); } catch (e) { assert(e.kind == "ValueError" && e.row == 1); }
+    /// try { json::parse("{\"a\": 1,}"); } catch (e) { assert(e.kind == "ValueError" && e.text_column == 9); }
     /// ```
     #[rhai_fn(return_raw)]
     pub fn parse(ctx: NativeCallContext, text: ImmutableString) -> Outcome<Dynamic> {
         let int = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         read_json(&text).map_err(|malformed| {
             Problem::new(&ctx, "ValueError", format!("{}(): {}", called(&ctx), malformed.message))
-                .with("row", int(malformed.line))
-                .with("column", int(malformed.column))
+                .with("text_line", int(malformed.line))
+                .with("text_column", int(malformed.column))
                 .thrown()
         })
     }

@@ -10,10 +10,12 @@ mod absent;
 pub mod basics;
 pub mod child;
 pub mod command;
+pub mod command_line;
 pub mod condition;
 pub mod connection;
 #[cfg(feature = "sqlite")]
 pub mod database;
+pub mod env;
 pub mod event;
 pub mod executor;
 pub mod future;
@@ -29,6 +31,7 @@ pub mod listener;
 pub mod lists;
 pub mod lock;
 pub mod memory;
+pub mod path;
 pub mod pool;
 pub mod process;
 pub mod queue;
@@ -103,9 +106,14 @@ pub fn modules() -> BTreeMap<&'static str, Shared<Module>> {
     made.into_iter().map(finish).collect()
 }
 
+/// Their names.
+pub fn module_names() -> impl Iterator<Item = &'static str> {
+    CHAPTERS.iter().filter_map(|chapter| chapter.module)
+}
+
 /// True for the name of a module that every script has.
 pub fn is_module(name: &str) -> bool {
-    CHAPTERS.iter().any(|chapter| chapter.module == Some(name))
+    module_names().any(|module| module == name)
 }
 
 chapters! {
@@ -135,6 +143,9 @@ chapters! {
     "Many commands" => run_all + register,
     "Programs and processes" => process,
     "Signals" => signal,
+    "The arguments of a script" => command_line,
+    "path: paths as text" => path in "path",
+    "env: what is around the script" => env in "env",
     "json: values as text" => json in "json",
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
