@@ -100,6 +100,7 @@ fn program(
         return 1;
     }
     let status = kernel.wait_exit(None).unwrap_or(1);
+    host.show_status("");
     clear_up(&kernel, |note| host.say(note));
     status
 }

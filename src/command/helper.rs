@@ -6,9 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::{environment, guard};
 use super::leader::{self, Leader};
 use super::tree::{MARK, Tree};
+use super::{environment, guard};
 
 static PATH: OnceLock<PathBuf> = OnceLock::new();
 

@@ -312,8 +312,7 @@ impl File {
         if !state.stored().is_empty() && state.is_plain {
             // It goes where reading has come to, not where the store has.
             let back = -(state.stored().len() as i64);
-            rustix::fs::seek(&descriptor, SeekFrom::Current(back))
-                .map_err(|error| self.failed("seek in", error))?;
+            rustix::fs::seek(&descriptor, SeekFrom::Current(back)).map_err(|error| self.failed("seek in", error))?;
             state.store.clear();
             (state.start, state.scanned) = (0, 0);
         }

@@ -190,8 +190,7 @@ pub fn move_to(from: &Path, to: &Path) -> Result<PathBuf, FileFault> {
             if data.is_dir() {
                 copy_folder(from, &to)?;
             } else if let Ok(target) = fs::read_link(from) {
-                std::os::unix::fs::symlink(target, &to)
-                    .map_err(|error| FileFault::at("make the link", &to, error))?;
+                std::os::unix::fs::symlink(target, &to).map_err(|error| FileFault::at("make the link", &to, error))?;
             } else {
                 copy(from, &to)?;
             }

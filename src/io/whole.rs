@@ -44,9 +44,8 @@ fn reading(path: &Path, fault: FileFault) -> FileFault {
 /// # Errors
 /// [`FileFault`].
 pub fn read_text(path: &Path) -> Result<String, FileFault> {
-    String::from_utf8(read(path)?).map_err(|error| {
-        FileFault::NotText(path.display().to_string(), error.utf8_error().valid_up_to() as u64)
-    })
+    String::from_utf8(read(path)?)
+        .map_err(|error| FileFault::NotText(path.display().to_string(), error.utf8_error().valid_up_to() as u64))
 }
 
 /// Puts `bytes` in the place of a file, or makes it. A device or a FIFO is written to. With `sync`, the disk has it when
@@ -99,7 +98,10 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), FileFault> {
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
     if !data.is_file() {
-        return Err(FileFault::Invalid(format!("{:?} is no plain file and cannot be copied", from.display().to_string())));
+        return Err(FileFault::Invalid(format!(
+            "{:?} is no plain file and cannot be copied",
+            from.display().to_string()
+        )));
     }
     let same = |there: fs::Metadata| there.dev() == data.dev() && there.ino() == data.ino();
     if fs::metadata(to).is_ok_and(same) {

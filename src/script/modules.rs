@@ -141,11 +141,7 @@ impl Resolver {
 }
 
 /// The file of a module, and its text.
-fn find(
-    from: Option<&str>,
-    name: &str,
-    problem: &impl Fn(&str, String) -> Thrown,
-) -> Outcome<(PathBuf, String)> {
+fn find(from: Option<&str>, name: &str, problem: &impl Fn(&str, String) -> Thrown) -> Outcome<(PathBuf, String)> {
     let candidates = candidates(from, name, &host().origin().path);
     for path in &candidates {
         if let Some(source) = host().given(&path.display().to_string()) {

@@ -47,9 +47,13 @@ mod tests {
 
     #[test]
     fn ways_lead_from_one_to_the_other() {
-        for (path, base, wanted) in
-            [("/a/b", "/a", "b"), ("/a", "/a/b/c", "../.."), ("/a", "/a", "."), ("/x/y", "/a/b", "../../x/y"), ("/", "/a", "..")]
-        {
+        for (path, base, wanted) in [
+            ("/a/b", "/a", "b"),
+            ("/a", "/a/b/c", "../.."),
+            ("/a", "/a", "."),
+            ("/x/y", "/a/b", "../../x/y"),
+            ("/", "/a", ".."),
+        ] {
             assert_eq!(relative(Path::new(path), Path::new(base)), Path::new(wanted), "{path} from {base}");
         }
     }

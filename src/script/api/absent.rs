@@ -105,12 +105,7 @@ pub mod http {
         /// # Errors
         /// `NotFound`.
         #[rhai_fn(name = "post", return_raw)]
-        pub fn post_opts(
-            ctx: NativeCallContext,
-            _url: Dynamic,
-            _body: Dynamic,
-            _options: Dynamic,
-        ) -> Outcome<Dynamic> {
+        pub fn post_opts(ctx: NativeCallContext, _url: Dynamic, _body: Dynamic, _options: Dynamic) -> Outcome<Dynamic> {
             left_out(&ctx, "http")
         }
     }

@@ -45,7 +45,11 @@ fn item(ctx: &NativeCallContext, name: &str, said: Dynamic) -> Outcome<Item> {
     let letter = letters.next();
     if short.is_some() && (letter.is_none_or(|letter| letter == '-') || letters.next().is_some()) {
         let shown = short.unwrap_or_default();
-        return throw(ctx, "ValueError", format!("{}(): short of {name} must be one letter, not {shown:?}", called(ctx)));
+        return throw(
+            ctx,
+            "ValueError",
+            format!("{}(): short of {name} must be one letter, not {shown:?}", called(ctx)),
+        );
     }
     let is_list = value.is_array();
     let sample = match value.read_lock::<Array>() {

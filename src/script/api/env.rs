@@ -95,7 +95,8 @@ pub mod functions {
     /// ```
     pub fn vars() -> Map {
         let all = environment::all().into_iter();
-        all.map(|(name, value)| (name.to_string_lossy().as_ref().into(), value.to_string_lossy().as_ref().into())).collect()
+        all.map(|(name, value)| (name.to_string_lossy().as_ref().into(), value.to_string_lossy().as_ref().into()))
+            .collect()
     }
 
     /// The home folder: what `HOME` says, else what the system knows of the user.

@@ -45,6 +45,7 @@ pub mod semaphore;
 pub mod signal;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+pub mod status;
 pub mod thread;
 pub mod time;
 pub mod timer;
@@ -53,10 +54,10 @@ pub mod worker;
 
 #[cfg(not(feature = "html"))]
 use absent::html;
-#[cfg(not(feature = "sqlite"))]
-use absent::{sqlite, sqlite as database};
 #[cfg(not(feature = "http"))]
 use absent::{http, response};
+#[cfg(not(feature = "sqlite"))]
+use absent::{sqlite, sqlite as database};
 
 /// A chapter of the reference.
 pub struct Chapter {
@@ -149,6 +150,7 @@ chapters! {
     "json: values as text" => json in "json",
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
+    "term: a line that is drawn anew" => status in "term",
     "http: asking servers" => http in "http",
     "Answers of servers" => response + register,
     "html: what is in a page" => html in "html",

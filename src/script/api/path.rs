@@ -27,9 +27,7 @@ fn full(ctx: &NativeCallContext, path: &str) -> Outcome<PathBuf> {
     // The empty path is where we are.
     match from_here(if path.is_empty() { "." } else { path }) {
         Ok(path) => Ok(paths::normalized(&path)),
-        Err(error) => {
-            throw(ctx, "IoError", format!("{}(): the current folder cannot be told: {error}", called(ctx)))
-        }
+        Err(error) => throw(ctx, "IoError", format!("{}(): the current folder cannot be told: {error}", called(ctx))),
     }
 }
 
