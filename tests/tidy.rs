@@ -36,6 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("md5", &["src/io/"]),
     ("regex", &["src/script/"]),
     ("serde_json", &["src/script/"]),
+    ("unicode_width", &["src/script/"]),
 ];
 
 /// Paths of the standard library that belong to a room. Unit tests may use them anywhere.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::args::{EvalOptions, RunOptions, WorldOptions};
 use super::terminal::Terminal;
 use crate::command::running::end_everything;
+use crate::io::temporary;
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
@@ -22,7 +23,7 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
     let name = options.script.display().to_string();
     match read(&options.script) {
         Ok(text) => {
-            let origin = Origin { script: script_path(&options.script), path: search_path(&options.path) };
+            let origin = origin(Some(&options.script), &options.path);
             program(&options.world, options.until, run::Script { name, text }, args, origin, false)
         }
         Err(message) => {
@@ -35,7 +36,7 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
 /// Runs a line and prints its value.
 pub fn code(options: &EvalOptions) -> i32 {
     let script = run::Script { name: "<eval>".into(), text: options.code.clone() };
-    let origin = Origin { script: None, path: search_path(&[]) };
+    let origin = origin(None, &[]);
     program(&options.world, None, script, Vec::new(), origin, true)
 }
 
@@ -60,18 +61,18 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-/// The path of the script from the root, wherever it goes from here.
-fn script_path(script: &Path) -> Option<String> {
-    let path = std::path::absolute(script).ok().filter(|_| script != Path::new("-"))?;
-    Some(path.display().to_string())
-}
-
-/// Where modules are looked for: in these folders, then in those that ORCH_PATH lists.
-pub(super) fn search_path(first: &[PathBuf]) -> Vec<String> {
+/// Where the program comes from, wherever it goes from here. Modules are looked for in the folders of `first`, then in those
+/// that ORCH_PATH lists.
+pub(super) fn origin(script: Option<&Path>, first: &[PathBuf]) -> Origin {
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string();
     let listed = std::env::var_os("ORCH_PATH").unwrap_or_default();
     let folders = first.iter().cloned().chain(std::env::split_paths(&listed));
-    let folders = folders.filter(|folder| !folder.as_os_str().is_empty());
-    folders.map(|folder| std::path::absolute(&folder).unwrap_or(folder).display().to_string()).collect()
+    Origin {
+        script: script.filter(|script| *script != Path::new("-")).map(full),
+        // Where it cannot be told, paths go from wherever we are.
+        folder: std::env::current_dir().unwrap_or_default().display().to_string(),
+        path: folders.filter(|folder| !folder.as_os_str().is_empty()).map(|folder| full(&folder)).collect(),
+    }
 }
 
 fn program(
@@ -111,6 +112,8 @@ pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     for left in end_everything(GRACE, || kernel.is_urgent()) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }
+    // What was started may have used them until now.
+    temporary::remove_all();
 }
 
 pub(super) fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {

@@ -18,7 +18,7 @@ pub fn serve() -> i32 {
     let kernel = Kernel::new(Setup::Real);
     let name = papers.name.clone();
     let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
-    host.comes_from(Origin { script: papers.script.clone(), path: papers.path.clone() });
+    host.comes_from(Origin { script: papers.script.clone(), folder: papers.folder.clone(), path: papers.path.clone() });
     host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);
     let started = super::run::watch_signals(&host).and_then(|()| remote::start(&host, desk.clone(), &name));

@@ -17,6 +17,8 @@ pub enum FileFault {
     System(String, io::Error),
     /// It is no text in UTF-8: the path, and the byte at which that shows.
     NotText(String, u64),
+    /// The standard input has no more lines.
+    EndOfInput,
     /// It makes no sense: why, with the path.
     Invalid(String),
 }
@@ -48,6 +50,7 @@ impl fmt::Display for FileFault {
             FileFault::NotText(path, at) => {
                 write!(f, "{path:?} is no text in UTF-8: byte {at} shows it; read it as bytes")
             }
+            FileFault::EndOfInput => f.write_str("the standard input has ended"),
             FileFault::Invalid(why) => f.write_str(why),
         }
     }

@@ -38,7 +38,11 @@ pub fn entries(folder: &Path) -> Result<Vec<Entry>, FileFault> {
     door::enter()?;
     let failed = |error: io::Error| FileFault::at("list", folder, error);
     // What is meant by nothing is the folder we are in, for `read_dir` as for nobody else.
-    let at = if folder.as_os_str().is_empty() { return Err(failed(io::ErrorKind::NotFound.into())) } else { folder };
+    let at = if folder.as_os_str().is_empty() {
+        return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
+    } else {
+        folder
+    };
     let mut entries = Vec::new();
     for (count, entry) in fs::read_dir(at).map_err(failed)?.enumerate() {
         if count % 1000 == 999 {
@@ -212,10 +216,10 @@ pub fn remove(path: &Path, recursive: bool) -> Result<(), FileFault> {
     door::enter()?;
     let failed = |error: io::Error| FileFault::at("remove", path, error);
     let shown = path.display().to_string();
-    if path.canonicalize().is_ok_and(|path| path.parent().is_none()) {
+    let is_folder = fs::symlink_metadata(path).map_err(failed)?.is_dir();
+    if is_folder && path.canonicalize().is_ok_and(|path| path.parent().is_none()) {
         return Err(FileFault::Invalid(format!("{shown:?} is the root of all files and is not removed")));
     }
-    let is_folder = fs::symlink_metadata(path).map_err(failed)?.is_dir();
     match (is_folder, recursive) {
         (false, _) => fs::remove_file(path).map_err(failed),
         (true, true) => fs::remove_dir_all(path).map_err(failed),
@@ -283,26 +287,4 @@ pub fn stat(path: &Path, follow: bool) -> Result<Stat, FileFault> {
         links: data.nlink(),
         inode: data.ino(),
     })
-}
-
-/// The paths that a pattern fits, sorted: `*`, `?`, `[…]`, and `**` for any folders. Names that begin with a dot are
-/// meant only where the pattern says so.
-///
-/// # Errors
-/// [`FileFault`]: what is wrong with the pattern. Folders that cannot be read are left out.
-pub fn glob(pattern: &str) -> Result<Vec<String>, FileFault> {
-    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let paths = glob::glob_with(pattern, options)
-        .map_err(|error| FileFault::Invalid(format!("{pattern:?} is no pattern: {}, at {}", error.msg, error.pos)))?;
-    let mut found = Vec::new();
-    for path in paths {
-        door::enter()?;
-        if let Ok(path) = path {
-            let text = path.to_str().map(str::to_string);
-            found.push(text.ok_or_else(|| {
-                FileFault::Invalid(format!("a path that {pattern:?} fits is not valid UTF-8: {}", path.display()))
-            })?);
-        }
-    }
-    Ok(found)
 }

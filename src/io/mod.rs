@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   script ──► whole (all of a file at once) ──► file (open ones) ──► opening
-//!              folders (entries: list, copy, move, remove)  watch (what happens to them)
-//!              temporary (removed at the end)               digest (sums)
-//!              http (asking servers)  sqlite (databases)  ──► blocking (calls beside the task)
+//!              folders (entries: list, copy, move, remove)  watch (what happens to them)  pattern (glob)
+//!              temporary (removed at the end)               digest (sums)  input (what is typed)
+//!              http (asking servers)  sqlite (databases) ──► blocking (calls beside the task)
 //!              html (what is in a page)
 //! ```
 //!
@@ -22,7 +22,9 @@ pub mod folders;
 pub mod html;
 #[cfg(feature = "http")]
 pub mod http;
+pub mod input;
 pub mod opening;
+pub mod pattern;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod temporary;

@@ -95,7 +95,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), FileFault> {
     let source = options.read(true).custom_flags(libc::O_NONBLOCK).open(from).map_err(failed)?;
     let data = source.metadata().map_err(failed)?;
     if data.is_dir() {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
+        return Err(failed(io::Error::from_raw_os_error(libc::EISDIR)));
     }
     if !data.is_file() {
         return Err(FileFault::Invalid(format!(
@@ -136,13 +136,16 @@ fn replace(
     let target = behind_links(path).map_err(failed)?;
     let old = fs::metadata(&target).ok();
     if old.as_ref().is_some_and(fs::Metadata::is_dir) {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
+        return Err(failed(io::Error::from_raw_os_error(libc::EISDIR)));
     }
     if target.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(failed(io::ErrorKind::NotFound.into()));
+        return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
     }
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (mut file, leftover) = beside(folder).map_err(failed)?;
+    let (mut file, leftover) = beside(folder).map_err(|error| {
+        let (path, folder) = (path.display().to_string(), folder.display().to_string());
+        FileFault::System(format!("cannot write {path:?} by way of a new file in {folder:?}"), error)
+    })?;
     fill(&mut file)?;
     let wanted = permissions.or_else(|| old.as_ref().map(fs::Metadata::permissions));
     if let Some(wanted) = wanted {

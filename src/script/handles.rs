@@ -149,6 +149,8 @@ handles! {
     Listener(crate::worker::listener::Listener<super::luggage::Packed>) = "Listener",
     /// A database.
     Database(crate::io::Database) = "Database",
+    /// An open file.
+    File(crate::io::file::File) = "File",
     /// A queue of any order.
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
@@ -198,6 +200,7 @@ const HOME_ONLY: &[&str] = &[
     "SharedMemory",
     "SharedArray",
     "Database",
+    "File",
 ];
 
 impl Kind {

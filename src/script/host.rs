@@ -61,6 +61,8 @@ pub trait Output: Send + Sync {
 pub struct Origin {
     /// The path of the script from the root, if it came from a file.
     pub script: Option<String>,
+    /// The folder in which it was started, from which relative paths of scripts and modules go.
+    pub folder: String,
     /// Where modules are looked for that do not lie beside the script that imports them.
     pub path: Vec<String>,
 }

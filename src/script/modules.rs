@@ -3,7 +3,7 @@
 //! A module is loaded once in a program, by the task that imports it first; others that want it meanwhile wait for that.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -147,7 +147,7 @@ fn find(from: Option<&str>, name: &str, problem: &impl Fn(&str, String) -> Throw
         if let Some(source) = host().given(&path.display().to_string()) {
             return Ok((path.clone(), source.original().to_string()));
         }
-        let refused = match std::fs::read(path).map(String::from_utf8) {
+        let refused = match std::fs::read(Path::new(&host().origin().folder).join(path)).map(String::from_utf8) {
             Ok(Ok(text)) => return Ok((path.clone(), text)),
             Ok(Err(error)) => {
                 let at = error.utf8_error().valid_up_to();
@@ -167,7 +167,8 @@ fn find(from: Option<&str>, name: &str, problem: &impl Fn(&str, String) -> Throw
 /// folders of the search path.
 fn candidates(script: Option<&str>, name: &str, path: &[String]) -> Vec<PathBuf> {
     let file = |folder: &Path| {
-        let mut file = folder.join(name);
+        let parts = folder.join(name);
+        let mut file: PathBuf = parts.components().filter(|part| *part != Component::CurDir).collect();
         if file.extension().is_none() {
             file.set_extension("rhai");
         }

@@ -225,6 +225,7 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
         daemon: task.is_daemon(),
         parent: host.identity().name.clone(),
         script: host.origin().script.clone(),
+        folder: host.origin().folder.clone(),
         path: host.origin().path.clone(),
     };
     let worker = Worker::start(host.kernel(), task.born(), &begin)?;

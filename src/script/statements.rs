@@ -8,7 +8,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 use super::done::Done;
 use super::handler::settled;
 use super::handles::{
-    Child, Condition, Connection, Database, Executor, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup,
+    Child, Condition, Connection, Database, Executor, File, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup,
 };
 use super::host::{host, mark};
 use super::process_pools;
@@ -87,6 +87,7 @@ enum Held {
     Connection(Connection),
     Listener(Listener),
     Database(Database),
+    File(File),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -134,6 +135,8 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Listener(listener)
     } else if let Some(database) = value.clone().try_cast::<Database>() {
         Held::Database(database)
+    } else if let Some(file) = value.clone().try_cast::<File>() {
+        Held::File(file)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -189,6 +192,10 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         }
         Held::Database(database) => {
             database.close();
+            Ok(())
+        }
+        Held::File(file) => {
+            file.close();
             Ok(())
         }
         Held::Group(group) => return leave_group(ctx, group, result),

@@ -13,6 +13,7 @@ use super::arguments::called;
 use super::handler::Raised;
 use super::host::{mark, with_host};
 use crate::exec::ExecFault;
+use crate::io::fault::FileFault;
 use crate::kernel::deadlock::Report;
 use crate::kernel::{Site, Stop};
 use crate::signals::Signal;
@@ -248,6 +249,20 @@ impl IntoThrown for ListenFault {
             ListenFault::Closed(_) => "Closed",
             ListenFault::WrongKey(_) => "AuthenticationError",
             ListenFault::System(..) => "IoError",
+        };
+        Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
+    }
+}
+
+impl IntoThrown for FileFault {
+    fn into_thrown(self, ctx: &NativeCallContext, limit: Option<Duration>) -> Thrown {
+        let kind = match &self {
+            FileFault::Stopped(stop) => return stop.clone().into_thrown(ctx, limit),
+            FileFault::Closed(_) => "Closed",
+            FileFault::EndOfInput => "EndOfFile",
+            FileFault::System(..) if self.is_missing() => "NotFound",
+            FileFault::System(..) => "IoError",
+            FileFault::NotText(..) | FileFault::Invalid(_) => "ValueError",
         };
         Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
     }

@@ -26,6 +26,8 @@ pub struct Papers {
     pub parent: String,
     /// The path of the script that was started, if it came from a file.
     pub script: Option<String>,
+    /// The folder in which that was.
+    pub folder: String,
     /// Where modules are looked for that do not lie beside the script that imports them.
     pub path: Vec<String>,
     socket: Arc<OwnedFd>,
@@ -49,9 +51,9 @@ impl Papers {
             first = incoming.take()?;
         }
         match first {
-            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent, script, path }, .. }) => {
+            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent, script, folder, path }, .. }) => {
                 set_nonblocking(&socket, true)?;
-                Ok(Papers { name, args, daemon, parent, script, path, socket, incoming })
+                Ok(Papers { name, args, daemon, parent, script, folder, path, socket, incoming })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "orch starts workers itself, with a socket")),
         }

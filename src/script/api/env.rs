@@ -58,7 +58,7 @@ pub mod functions {
     }
 
     /// Sets a variable for all threads of this process and for all that is started from now on: commands and processes. A
-    /// process that runs already has an environment of its own.
+    /// process that runs already has an environment of its own; only a simulated one, under `--sim`, shares this one.
     ///
     /// # Errors
     /// `ValueError` when no environment can hold such a name or value.
@@ -133,7 +133,7 @@ pub mod functions {
     }
 
     /// Goes to another folder: this whole process with all its threads, and what is started from now on. A process that runs
-    /// already stays where it is.
+    /// already stays where it is; only a simulated one, under `--sim`, comes along.
     ///
     /// # Errors
     /// `NotFound`; `IoError` when it is no folder, or nobody may go there.

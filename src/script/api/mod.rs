@@ -18,6 +18,8 @@ pub mod database;
 pub mod env;
 pub mod event;
 pub mod executor;
+pub mod file;
+pub mod fs;
 pub mod future;
 pub mod group;
 pub mod hash;
@@ -45,7 +47,7 @@ pub mod semaphore;
 pub mod signal;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-pub mod status;
+pub mod term;
 pub mod thread;
 pub mod time;
 pub mod timer;
@@ -145,12 +147,14 @@ chapters! {
     "Programs and processes" => process,
     "Signals" => signal,
     "The arguments of a script" => command_line,
+    "fs: files and folders" => fs in "fs",
+    "Open files" => file + register,
     "path: paths as text" => path in "path",
     "env: what is around the script" => env in "env",
     "json: values as text" => json in "json",
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
-    "term: a line that is drawn anew" => status in "term",
+    "term: the person at the terminal" => term in "term",
     "http: asking servers" => http in "http",
     "Answers of servers" => response + register,
     "html: what is in a page" => html in "html",
