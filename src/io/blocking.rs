@@ -54,6 +54,14 @@ pub fn run<T: Send + 'static>(
 }
 
 impl Caller {
+    fn pause(&self, time: Duration) -> bool {
+        let mut state = self.state.lock();
+        if !state.given_up {
+            self.told.wait_for(&mut state, time);
+        }
+        !state.given_up
+    }
+
     fn give_up(&self) {
         let mut state = self.state.lock();
         state.given_up = true;
@@ -75,16 +83,9 @@ pub fn has_given_up() -> bool {
     with_caller(|caller| caller.state.lock().given_up).unwrap_or(false)
 }
 
-/// Waits a moment; false when nobody waits for the call of this thread any more.
+/// Waits a moment; false when nobody waits for the call of this thread any more. A task's own thread just waits.
 pub fn pause(time: Duration) -> bool {
-    let waited = with_caller(|caller| {
-        let mut state = caller.state.lock();
-        if !state.given_up {
-            caller.told.wait_for(&mut state, time);
-        }
-        !state.given_up
-    });
-    waited.unwrap_or(false)
+    with_caller(|caller| caller.pause(time)).unwrap_or_else(|| Caller::default().pause(time))
 }
 
 /// From now on `interrupt` ends what the call of this thread is in. False when it is to end already.

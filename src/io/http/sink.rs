@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::answer::Body;
+use crate::io::temporary::Leftover;
 
 /// Makes names that nobody else has.
 static NUMBER: AtomicU64 = AtomicU64::new(0);
@@ -21,8 +22,8 @@ pub struct Part {
     file: File,
     /// Where it is to be in the end.
     path: PathBuf,
-    /// What it is called until then; `None` for what is no plain file, such as a pipe, which is written to as it is.
-    part: Option<PathBuf>,
+    /// What it is called until then, and is removed by if it does not become whole; `None` for what is no plain file, such as a pipe, which is written to as it is.
+    part: Option<Leftover>,
 }
 
 impl Sink {
@@ -54,7 +55,7 @@ impl Sink {
             let part = path.with_file_name(name);
             match OpenOptions::new().write(true).create_new(true).open(&part) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                file => return Ok(Sink::File(Part { file: file?, path, part: Some(part) })),
+                file => return Ok(Sink::File(Part { file: file?, path, part: Some(Leftover::file(part)) })),
             }
         }
     }
@@ -81,24 +82,15 @@ impl Sink {
         match self {
             Sink::Memory(memory) => Ok(Body::Here(memory)),
             Sink::File(mut whole) => {
-                if let Some(part) = &whole.part {
+                if let Some(part) = whole.part.take() {
                     if let Ok(before) = fs::metadata(&whole.path) {
-                        fs::set_permissions(part, before.permissions())?;
+                        fs::set_permissions(part.path(), before.permissions())?;
                     }
-                    fs::rename(part, &whole.path)?;
+                    fs::rename(part.path(), &whole.path)?;
+                    part.forget();
                 }
-                whole.part = None;
-                Ok(Body::InFile(whole.path.clone()))
+                Ok(Body::InFile(whole.path))
             }
-        }
-    }
-}
-
-impl Drop for Part {
-    fn drop(&mut self) {
-        if let Some(part) = &self.part {
-            // It did not become whole; where it cannot be removed, nobody takes it for the file.
-            let _left_over = fs::remove_file(part);
         }
     }
 }

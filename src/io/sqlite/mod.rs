@@ -103,7 +103,9 @@ impl Database {
     pub fn query(&self, sql: &str, arguments: Arguments) -> Result<Rows, SqlFault> {
         self.must_be_open()?;
         let in_transaction = self.line.is_mine() && self.depth() > 0;
-        if !self.shared.in_memory && !in_transaction {
+        // What a PRAGMA tells is about the connection that writes, which is the one that they are set for.
+        let is_pragma = sql.trim_start().get(..6).is_some_and(|word| word.eq_ignore_ascii_case("pragma"));
+        if !self.shared.in_memory && !in_transaction && !is_pragma {
             let (shared, place, given) = (self.shared.clone(), self.place(sql), arguments.clone());
             let read = blocking::run(&self.core, "query", None, move || shared.read(&place, &given));
             if let Some(rows) = read.map_err(|fault| self.place(sql).not_made(fault))?? {
