@@ -16,7 +16,7 @@ const PAGES: usize = 2_000;
 
 /// A page of the site, with links to others, and to whatever is odd.
 fn plain(n: usize) -> Vec<u8> {
-    let mut html = format!("<title>{n}</title><a href=/p/0>home</a><a href=\"{}#part\">me</a>", n);
+    let mut html = format!("<title>{n}</title><a href=/p/0>home</a><a href=/p/{n}#part>me</a>");
     for next in [2 * n + 1, 2 * n + 2, n / 2, (n * 7 + 3) % PAGES] {
         if next < PAGES {
             html.push_str(&format!("<p><a href='../p/./{next}'>{next}</a>"));

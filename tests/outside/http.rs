@@ -156,7 +156,7 @@ fn what_goes_wrong_is_told_with_the_url() {
          ValueError: http::get(): \"a\": \"b\\r\\nc: d\" cannot be a header\n\
          TypeError: http::get(): option headers must be a map, not an int\n\
          TypeError: http::post(): body must be a string, a blob, a map, an array or (), not an int\n\
-         ValueError: http::post(): body: [0] is a Lock, which JSON cannot say\n\
+         TypeError: http::post(): body[0] is a Lock, which JSON cannot say\n\
          ValueError: mock_http() is for simulated runs: `orch run --sim`\n"
     );
     script(url, text).run().prints(&expected);

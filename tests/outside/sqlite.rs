@@ -108,7 +108,7 @@ fn what_cannot_be_done_names_the_statement_and_the_file() {
         db.execute("CREATE TABLE t (n INT UNIQUE)");
         tell(|| db.execute("INSRT INTO t"));
         tell(|| db.query("SELECT * FROM nowhere"));
-        tell(|| db.query("SELECT n\n  FROM t WHERE " + "n = 1 OR ".repeat(40) + "nothing = 2"));
+        tell(|| db.query("SELECT n\n  FROM t WHERE " + "n = 1 OR ".repeat(40) + "missing = 2"));
         tell(|| db.execute("INSERT INTO t VALUES (1), (1)"));
         tell(|| db.execute("INSERT INTO t VALUES (?)", []));
         tell(|| db.execute("INSERT INTO t VALUES (?)", [1, 2]));
@@ -141,7 +141,7 @@ fn what_cannot_be_done_names_the_statement_and_the_file() {
     let expected = [
         "ValueError: execute(): near \"INSRT\": syntax error, in \"INSRT INTO t\" (a.db)".to_string(),
         "ValueError: query(): no such table: nowhere, in \"SELECT * FROM nowhere\" (a.db)".into(),
-        format!("ValueError: query(): no such column: nothing, in \"{} …\" (a.db)", &long[..200]),
+        format!("ValueError: query(): no such column: missing, in \"{} …\" (a.db)", &long[..200]),
         "ValueError: execute(): UNIQUE constraint failed: t.n, in \"INSERT INTO t VALUES (1), (1)\" (a.db)".into(),
         "ValueError: execute(): it takes 1 argument, 0 given, in \"INSERT INTO t VALUES (?)\" (a.db)".into(),
         "ValueError: execute(): it takes 1 argument, 2 given, in \"INSERT INTO t VALUES (?)\" (a.db)".into(),

@@ -1,7 +1,7 @@
 //! One request from its URL to the last byte of the answer, over as many hops as the servers send it.
 
 use std::io::{self, ErrorKind, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ureq::http;
@@ -245,9 +245,6 @@ fn take_in(
             Err(_) if is_error => break,
             Err(error) => return Err(failed(format!("{} (after {size} bytes)", words(&error.into())))),
         };
-        if blocking::has_given_up() {
-            return Err(failed("it was given up".into()));
-        }
         size += n as u64;
         if let Some(limit) = limit.filter(|limit| size > *limit) {
             return Err(too_much(limit));
@@ -260,7 +257,12 @@ fn take_in(
             break;
         }
     }
-    sink.finish().map_err(of_file)
+    // A socket that was cut looks like the end of a page whose length nobody knows.
+    if blocking::has_given_up() {
+        return Err(failed("it was given up".into()));
+    }
+    let here = sink.finish().map_err(of_file)?;
+    Ok(here.map_or_else(|| Body::InFile(path.unwrap_or(Path::new("")).to_path_buf()), Body::Here))
 }
 
 /// Plays the answer of a server, in simulated time.

@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::answer::Body;
 use crate::io::temporary::Leftover;
 
 /// Makes names that nobody else has.
@@ -74,13 +73,13 @@ impl Sink {
         }
     }
 
-    /// All has come.
+    /// All has come: the bytes, unless they are in a file.
     ///
     /// # Errors
     /// Those of the system.
-    pub fn finish(self) -> io::Result<Body> {
+    pub fn finish(self) -> io::Result<Option<Vec<u8>>> {
         match self {
-            Sink::Memory(memory) => Ok(Body::Here(memory)),
+            Sink::Memory(memory) => Ok(Some(memory)),
             Sink::File(mut whole) => {
                 if let Some(part) = whole.part.take() {
                     if let Ok(before) = fs::metadata(&whole.path) {
@@ -89,7 +88,7 @@ impl Sink {
                     fs::rename(part.path(), &whole.path)?;
                     part.forget();
                 }
-                Ok(Body::InFile(whole.path))
+                Ok(None)
             }
         }
     }
@@ -112,7 +111,7 @@ mod tests {
         let mut sink = Sink::open(Some(&path))?;
         sink.push(b"whole")?;
         assert_eq!(fs::read(&path)?, b"before");
-        assert!(matches!(sink.finish()?, Body::InFile(at) if at == path));
+        assert_eq!(sink.finish()?, None);
         assert_eq!((fs::read(&path)?.as_slice(), fs::read_dir(folder.path())?.count()), (b"whole".as_slice(), 1));
         assert!(Sink::open(Some(folder.path())).is_err());
         Ok(())

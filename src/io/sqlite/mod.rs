@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, ErrorCode};
 
 use self::cell::Arguments;
-use self::fault::{Place, SqlFault};
+use self::fault::{Place, Said, SqlFault};
 use self::line::{Line, Turn};
 use self::rows::Rows;
 use crate::io::blocking;
@@ -62,7 +62,11 @@ impl Database {
         let shown = PathBuf::from(path);
         let place = Place::new(&shown, "");
         if path.is_empty() {
-            return Err(place.refused("open(): the path is empty"));
+            return Err(SqlFault::Refused(Said {
+                message: "the path is empty".into(),
+                sql: String::new(),
+                code: None,
+            }));
         }
         let in_memory = path == ":memory:";
         let full = match in_memory {

@@ -56,7 +56,10 @@ fn body(ctx: &NativeCallContext, body: &Dynamic) -> Outcome<(Vec<u8>, Option<&'s
     if body.is_map() || body.is_array() {
         return match write(body, false) {
             Ok(text) => Ok((text.into_bytes(), Some("application/json"))),
-            Err(unsayable) => refused(ctx, &format!("body: {}", unsayable.message)),
+            Err(unsayable) => {
+                let kind = if unsayable.is_type { "TypeError" } else { "ValueError" };
+                throw(ctx, kind, format!("{}(): {}", called(ctx), unsayable.message.replacen("value", "body", 1)))
+            }
         };
     }
     match body.is_unit() {
