@@ -71,6 +71,7 @@ fn promise(name: &str, seen: &Seen) -> Result<(), String> {
                 lines == [came_back("threads"), came_back("processes"), "Ratio: -".into()]
             }
             "convert_folder" => lines[2..] == ["I AM ONE", "I AM THREE", "I AM TWO"],
+            "crawler" => lines.len() == 9 && lines[8].starts_with("10 pages: 6 saved, 2 failed, 2 left out ("),
             "daemon" => lines.last() == Some(&"end") && !lines.contains(&"3s"),
             "daemon_join" => lines == ["task t1", "5s", "3s", "1s", "end"],
             "futures_as_completed" => numbers(&lines) == [1, 2, 4, 4],

@@ -37,6 +37,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("regex", &["src/script/"]),
     ("serde_json", &["src/script/"]),
     ("unicode_width", &["src/script/"]),
+    ("encoding_rs", &["src/io/"]),
+    ("rusqlite", &["src/io/"]),
+    ("scraper", &["src/io/"]),
+    ("ureq", &["src/io/"]),
+    ("url", &["src/io/"]),
 ];
 
 /// Paths of the standard library that belong to a room. Unit tests may use them anywhere.

@@ -120,6 +120,7 @@ fn program(world: &WorldOptions, script: run::Script, args: Vec<String>, manner:
         return 1;
     }
     let status = seeing.until_over(&kernel);
+    host.show_status("");
     clear_up(&kernel, |note| host.say(note));
     seeing.finish(&kernel);
     status

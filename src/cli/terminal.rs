@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
+
 use crate::command::stream::Which;
 use crate::observe::progress::{Bars, Drawn};
 use crate::script::Output;
@@ -14,6 +16,8 @@ pub struct Terminal {
     bars: Bars,
     /// A bar was drawn at some time: printing has to mind it.
     drawn: AtomicBool,
+    /// The line that says how things are going.
+    status: Mutex<Option<Drawn>>,
 }
 
 impl Terminal {
@@ -54,10 +58,24 @@ impl Output for Terminal {
         self.drawn.store(true, Ordering::Relaxed);
         Some(Box::new(self.bars.add(label, total)))
     }
+
+    fn show_status(&self, line: &str) {
+        let mut status = self.status.lock();
+        if line.is_empty() {
+            *status = None;
+        } else if io::stderr().is_terminal() {
+            self.drawn.store(true, Ordering::Relaxed);
+            status.get_or_insert_with(|| self.bars.add_line()).say(line);
+        }
+    }
 }
 
 impl Bar for Drawn {
     fn advance(&mut self) {
         Drawn::advance(self);
+    }
+
+    fn advance_bytes(&mut self, bytes: u64, total: Option<u64>) {
+        Drawn::advance_bytes(self, bytes, total);
     }
 }

@@ -160,7 +160,7 @@ impl Store {
     fn move_to_file(&mut self) -> io::Result<()> {
         let held = self.memory.len() - self.taken;
         if self.file.is_none() {
-            self.file = Some(nameless_file()?);
+            self.file = Some(nameless_file("captured output")?);
         }
         if let Some(file) = &mut self.file {
             file.write_all(&self.memory[self.taken..])?;
@@ -292,12 +292,16 @@ fn fitted(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn nameless_file() -> io::Result<File> {
+/// A file that nobody else can open, and that is gone with the process, for `what` is too much for the memory.
+///
+/// # Errors
+/// Those of the system, with the folder.
+pub fn nameless_file(what: &str) -> io::Result<File> {
     let folder = std::env::temp_dir();
     let made = open(&folder, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, Mode::RUSR | Mode::WUSR);
     let named = |error: rustix::io::Errno| {
         let error = io::Error::from(error);
-        io::Error::new(error.kind(), format!("cannot keep captured output in {}: {error}", folder.display()))
+        io::Error::new(error.kind(), format!("cannot keep {what} in {}: {error}", folder.display()))
     };
     made.map(File::from).map_err(named)
 }

@@ -29,6 +29,17 @@ impl Bars {
         Drawn(bar)
     }
 
+    /// A new line without a bar.
+    ///
+    /// # Panics
+    /// When the template is wrong, which is fixed.
+    pub fn add_line(&self) -> Drawn {
+        let style = ProgressStyle::with_template("{msg}").expect("invariant: the template is well formed");
+        let bar = self.0.add(ProgressBar::with_draw_target(None, indicatif::ProgressDrawTarget::hidden()));
+        bar.set_style(style);
+        Drawn(bar)
+    }
+
     /// Runs `write` while no bar is in the way.
     pub fn above<R>(&self, write: impl FnOnce() -> R) -> R {
         self.0.suspend(write)
@@ -36,9 +47,34 @@ impl Bars {
 }
 
 impl Drawn {
+    /// Says something else from now on.
+    pub fn say(&mut self, text: &str) {
+        self.0.set_message(text.to_string());
+        self.0.tick();
+    }
+
     /// One more is done.
     pub fn advance(&mut self) {
         self.0.inc(1);
+    }
+
+    /// So many more bytes have come, of so many where that is known.
+    ///
+    /// # Panics
+    /// When the template is wrong, which is fixed.
+    pub fn advance_bytes(&mut self, bytes: u64, total: Option<u64>) {
+        if self.0.position() == 0 {
+            let template = match total {
+                Some(_) => "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} eta {eta}",
+                None => "{msg} {spinner} {bytes} {bytes_per_sec} {elapsed}",
+            };
+            let style = ProgressStyle::with_template(template).expect("invariant: the template is well formed");
+            self.0.set_style(style);
+            if let Some(total) = total {
+                self.0.set_length(total);
+            }
+        }
+        self.0.inc(bytes);
     }
 }
 

@@ -147,6 +147,8 @@ handles! {
     Connection(crate::worker::connection::Connection<super::luggage::Packed>) = "Connection",
     /// A `Listener`.
     Listener(crate::worker::listener::Listener<super::luggage::Packed>) = "Listener",
+    /// A database.
+    Database(crate::io::Database) = "Database",
     /// An open file.
     File(crate::io::file::File) = "File",
     /// A queue of any order.
@@ -197,6 +199,7 @@ const HOME_ONLY: &[&str] = &[
     "Listener",
     "SharedMemory",
     "SharedArray",
+    "Database",
     "File",
 ];
 

@@ -52,6 +52,9 @@ pub trait Output: Send + Sync {
     fn bar(&self, _label: &str, _total: Option<usize>) -> Option<Box<dyn Bar>> {
         None
     }
+
+    /// Shows a line that the next one takes the place of, where somebody looks; an empty one takes it away.
+    fn show_status(&self, _line: &str) {}
 }
 
 /// Where the program comes from.
@@ -257,6 +260,11 @@ impl Host {
     /// A progress bar, where somebody looks.
     pub fn bar(&self, label: &str, total: Option<usize>) -> Option<Box<dyn Bar>> {
         self.output.bar(label, total)
+    }
+
+    /// Shows a line that the next one takes the place of, where somebody looks; an empty one takes it away.
+    pub fn show_status(&self, line: &str) {
+        self.output.show_status(line);
     }
 
     /// Remembers a source under its name, for reports.

@@ -10,6 +10,9 @@ use super::throw::Outcome;
 pub trait Bar: Send {
     /// One more is done.
     fn advance(&mut self);
+
+    /// So many more bytes have come, of so many where that is known.
+    fn advance_bytes(&mut self, bytes: u64, total: Option<u64>);
 }
 
 /// A bar, or nothing where nobody looks.

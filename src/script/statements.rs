@@ -8,7 +8,7 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 use super::done::Done;
 use super::handler::settled;
 use super::handles::{
-    Child, Condition, Connection, Executor, File, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup,
+    Child, Condition, Connection, Database, Executor, File, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup,
 };
 use super::host::{host, mark};
 use super::process_pools;
@@ -86,6 +86,7 @@ enum Held {
     Far(Dynamic, &'static str),
     Connection(Connection),
     Listener(Listener),
+    Database(Database),
     File(File),
 }
 
@@ -132,6 +133,8 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Connection(connection)
     } else if let Some(listener) = value.clone().try_cast::<Listener>() {
         Held::Listener(listener)
+    } else if let Some(database) = value.clone().try_cast::<Database>() {
+        Held::Database(database)
     } else if let Some(file) = value.clone().try_cast::<File>() {
         Held::File(file)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
@@ -185,6 +188,10 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         }
         Held::Listener(listener) => {
             listener.close();
+            Ok(())
+        }
+        Held::Database(database) => {
+            database.close();
             Ok(())
         }
         Held::File(file) => {

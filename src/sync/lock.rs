@@ -42,6 +42,11 @@ impl Lock {
         Self::make("RLock", true)
     }
 
+    /// A plain lock that is part of something else, which reports call it by.
+    pub fn of_kind(kind: &'static str) -> Arc<Lock> {
+        Self::make(kind, false)
+    }
+
     fn make(kind: &'static str, reentrant: bool) -> Arc<Lock> {
         let lock = Self::unlisted(kind, reentrant);
         let listed: Arc<dyn Waitable> = lock.clone();

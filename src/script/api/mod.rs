@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 
 use rhai::{Module, Shared, combine_with_exported_module};
 
+#[cfg(not(all(feature = "html", feature = "http", feature = "sqlite")))]
+mod absent;
 pub mod basics;
 pub mod child;
 pub mod command;
 pub mod command_line;
 pub mod condition;
 pub mod connection;
+#[cfg(feature = "sqlite")]
+pub mod database;
 pub mod env;
 pub mod event;
 pub mod executor;
@@ -20,6 +24,10 @@ pub mod future;
 pub mod group;
 pub mod hash;
 pub mod hidden;
+#[cfg(feature = "html")]
+pub mod html;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod json;
 pub mod listener;
 pub mod lists;
@@ -30,17 +38,28 @@ pub mod pool;
 pub mod process;
 pub mod queue;
 pub mod regex;
+#[cfg(feature = "http")]
+pub mod response;
 pub mod run_all;
 pub mod rwlock;
 pub mod select;
 pub mod semaphore;
 pub mod signal;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 pub mod term;
 pub mod thread;
 pub mod time;
 pub mod timer;
 pub mod value;
 pub mod worker;
+
+#[cfg(not(feature = "html"))]
+use absent::html;
+#[cfg(not(feature = "http"))]
+use absent::{http, response};
+#[cfg(not(feature = "sqlite"))]
+use absent::{sqlite, sqlite as database};
 
 /// A chapter of the reference.
 pub struct Chapter {
@@ -136,4 +155,9 @@ chapters! {
     "regex: patterns in text" => regex in "regex",
     "hash: sums of text and bytes" => hash in "hash",
     "term: the person at the terminal" => term in "term",
+    "http: asking servers" => http in "http",
+    "Answers of servers" => response + register,
+    "html: what is in a page" => html in "html",
+    "sqlite: databases" => sqlite in "sqlite",
+    "Databases" => database,
 }

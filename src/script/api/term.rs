@@ -150,6 +150,18 @@ pub mod functions {
         }
     }
 
+    /// Shows a line on the terminal (on the standard error) that the next call takes the place of: how things are going.
+    /// Lines that are printed go above it; an empty one takes it away, and so does the end of the program. Where there is no
+    /// terminal it does nothing.
+    ///
+    /// ```rhai
+    /// for n in 0..3 { term::status(`${n} of 3 are done`); }
+    /// term::status("");
+    /// ```
+    pub fn status(text: &str) {
+        host().show_status(text);
+    }
+
     /// How many columns the terminal has: what the variable `COLUMNS` says, else the terminal; 80 when there is none.
     ///
     /// ```rhai
