@@ -2,11 +2,16 @@
 
 pub mod args;
 pub mod doc;
+pub mod dump;
+pub mod family;
 pub mod helper;
+pub mod leaving;
 pub mod map;
 pub mod map_args;
 pub mod run;
+pub mod see;
 pub mod terminal;
+pub mod top;
 pub mod work;
 
 use std::ffi::OsString;
@@ -29,6 +34,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
         Command::Run(options) => run::file(&options, script_args),
         Command::Eval(options) => run::code(&options),
         Command::Map(options) => map::run(&options),
+        Command::Dump(options) => dump::show(&options),
+        Command::Top(options) => top::watch(&options),
         Command::Doc(options) => doc::show(&options),
         Command::Completions { shell } => doc::write_out(&args::completions(shell)),
     }

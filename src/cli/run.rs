@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{EvalOptions, RunOptions, WorldOptions};
+use super::leaving::still_there;
+use super::see::Files;
 use super::terminal::Terminal;
 use crate::command::running::end_everything;
 use crate::io::temporary;
@@ -22,10 +24,17 @@ const GRACE: Duration = Duration::from_secs(5);
 pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
     let name = options.script.display().to_string();
     match read(&options.script) {
-        Ok(text) => {
-            let origin = origin(Some(&options.script), &options.path);
-            program(&options.world, options.until, run::Script { name, text }, args, origin, false)
-        }
+        Ok(text) => match Files::open(&options.see) {
+            Ok(files) => {
+                let origin = origin(Some(&options.script), &options.path);
+                let manner = Manner { until: options.until, show: false, files, origin };
+                program(&options.world, run::Script { name, text }, args, manner)
+            }
+            Err(message) => {
+                eprintln!("error: {message}");
+                2
+            }
+        },
         Err(message) => {
             eprintln!("error: {message}");
             2
@@ -36,8 +45,8 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
 /// Runs a line and prints its value.
 pub fn code(options: &EvalOptions) -> i32 {
     let script = run::Script { name: "<eval>".into(), text: options.code.clone() };
-    let origin = origin(None, &[]);
-    program(&options.world, None, script, Vec::new(), origin, true)
+    let manner = Manner { until: None, show: true, files: Files::default(), origin: origin(None, &[]) };
+    program(&options.world, script, Vec::new(), manner)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -75,41 +84,52 @@ pub(super) fn origin(script: Option<&Path>, first: &[PathBuf]) -> Origin {
     }
 }
 
-fn program(
-    world: &WorldOptions,
+/// How a script is run beside what it says itself.
+struct Manner {
     until: Option<f64>,
-    script: run::Script,
-    args: Vec<String>,
-    origin: Origin,
+    /// Its value is printed.
     show: bool,
-) -> i32 {
+    files: Files,
+    origin: Origin,
+}
+
+fn program(world: &WorldOptions, script: run::Script, args: Vec<String>, manner: Manner) -> i32 {
+    let Manner { until, show, files, origin } = manner;
     let setup = if world.sim { Setup::Sim { seed: world.seed } } else { Setup::Real };
     let kernel = Kernel::new(setup);
     let host = Host::new(kernel.clone(), Box::new(Terminal::default()), args);
     host.comes_from(origin);
-    let ast = match run::parse(&host, &script) {
-        Ok(ast) => ast,
-        Err(report) => {
-            host.say(&report);
+    let said = Arc::downgrade(&host);
+    let say = move |note: &str| said.upgrade().into_iter().for_each(|host| host.say(note));
+    let seeing = match files.start(&kernel, &script.name, say) {
+        Ok(seeing) => seeing,
+        Err(error) => {
+            host.say(&format!("error: cannot start: {error}\n"));
             return 1;
         }
     };
     let clock = kernel.clone();
-    let started = watch_signals(&host).and_then(|()| run::start(&host, ast, show, move || end_after(&clock, until)));
-    if let Err(error) = started {
-        host.say(&format!("error: cannot start: {error}\n"));
+    let started = run::parse(&host, &script).and_then(|ast| {
+        watch_signals(&host)
+            .and_then(|()| run::start(&host, ast, show, move || end_after(&clock, until)))
+            .map_err(|error| format!("error: cannot start: {error}\n"))
+    });
+    if let Err(report) = started {
+        host.say(&report);
+        seeing.finish(&kernel);
         return 1;
     }
-    let status = kernel.wait_exit(None).unwrap_or(1);
+    let status = seeing.until_over(&kernel);
     host.show_status("");
     clear_up(&kernel, |note| host.say(note));
+    seeing.finish(&kernel);
     status
 }
 
 /// What the program started ends with it. Whoever asked twice does not want to wait.
 pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     remove_files();
-    for left in end_everything(GRACE, || kernel.is_urgent()) {
+    for left in end_everything(GRACE, || kernel.is_urgent(), |left| say(&still_there(left))) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }
     // What was started may have used them until now.

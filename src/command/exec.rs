@@ -18,7 +18,7 @@ pub fn replace(spec: &Spec) -> CommandFault {
     match prepare(spec) {
         Ok(mut command) => {
             // What belongs to somebody else outlives orch in any case.
-            let _not_ours = end_everything(spec.kill_after, || false);
+            let _not_ours = end_everything(spec.kill_after, || false, |_| {});
             let error = command.exec();
             CommandFault::System { what: format!("cannot become `{}`", stage.text()), error }
         }

@@ -35,6 +35,8 @@ struct State {
     start: usize,
     /// How much of that has no line end in it.
     scanned: usize,
+    /// How many bytes of it were counted, and how many characters begin in them.
+    counted: (usize, usize),
     /// How many bytes were given out since it was opened, or went to another place.
     given: u64,
     /// Somebody writes.
@@ -62,8 +64,30 @@ impl State {
             self.start = 0;
         }
         self.scanned = 0;
+        self.counted = (0, 0);
         self.given += count as u64;
         taken
+    }
+
+    /// Forgets what was read and not given out.
+    fn empty(&mut self) {
+        self.store.clear();
+        (self.start, self.scanned, self.counted) = (0, 0, (0, 0));
+    }
+
+    /// How many bytes so many characters have, if they are all there: the one behind the last has begun.
+    fn characters(&mut self, count: usize) -> Option<usize> {
+        let (mut bytes, mut begun) = if self.counted.1 <= count { self.counted } else { (0, 0) };
+        for byte in &self.store[self.start + bytes..] {
+            let begins = *byte & 0b1100_0000 != 0b1000_0000;
+            if begins && begun == count {
+                return Some(bytes);
+            }
+            bytes += 1;
+            begun += usize::from(begins);
+        }
+        self.counted = (bytes, begun);
+        None
     }
 
     /// How many bytes the next line has with its line end, if it is all there.
@@ -99,11 +123,7 @@ impl Wanted {
             Wanted::All => None,
             Wanted::Bytes(count) => (state.stored().len() >= count).then_some(count),
             Wanted::Characters(0) => Some(0),
-            Wanted::Characters(count) => {
-                // The one behind the last has begun, so the last is all there.
-                let mut begins = (0..).zip(state.stored()).filter(|(_, byte)| (**byte as i8) >= -0x40);
-                begins.nth(count).map(|(at, _)| at)
-            }
+            Wanted::Characters(count) => state.characters(count),
             Wanted::Line => state.line(),
         }
     }
@@ -134,6 +154,7 @@ impl File {
             store: Vec::new(),
             start: 0,
             scanned: 0,
+            counted: (0, 0),
             given: 0,
             writing: false,
             waiting: WaitQueue::default(),
@@ -225,8 +246,8 @@ impl File {
         };
         let descriptor = self.descriptor(&state)?;
         let place = rustix::fs::seek(&descriptor, to).map_err(|error| self.failed("seek in", error))?;
-        state.store.clear();
-        (state.start, state.scanned, state.given) = (0, 0, place);
+        state.empty();
+        state.given = place;
         Ok(place)
     }
 
@@ -255,8 +276,7 @@ impl File {
         door::point();
         let mut state = self.state.lock();
         let gone = state.descriptor.take();
-        state.store = Vec::new();
-        (state.start, state.scanned) = (0, 0);
+        state.empty();
         state.waiting.grant_all();
         drop(state);
         drop(gone);
@@ -313,8 +333,7 @@ impl File {
             // It goes where reading has come to, not where the store has.
             let back = -(state.stored().len() as i64);
             rustix::fs::seek(&descriptor, SeekFrom::Current(back)).map_err(|error| self.failed("seek in", error))?;
-            state.store.clear();
-            (state.start, state.scanned) = (0, 0);
+            state.empty();
         }
         while !bytes.is_empty() {
             match rustix::io::write(&descriptor, bytes) {

@@ -55,8 +55,9 @@ pub fn read_text(path: &Path) -> Result<String, FileFault> {
 /// [`FileFault`]: the old file is as it was then.
 pub fn write(path: &Path, bytes: &[u8], sync: bool) -> Result<(), FileFault> {
     door::enter()?;
-    if fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
-        let mode = Mode { reads: false, writes: true, ..Mode::READ };
+    if is_of_the_system(path) || fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+        // What `/dev/stdout` leads to may be a file that others write to, too.
+        let mode = Mode { reads: false, writes: true, appends: true, ..Mode::READ };
         let file = File::open(path, mode)?;
         let written = file.write(bytes);
         file.close();
@@ -69,6 +70,11 @@ pub fn write(path: &Path, bytes: &[u8], sync: bool) -> Result<(), FileFault> {
         }
         Ok(())
     })
+}
+
+/// True where the files are none that could be replaced: they stand for something else.
+fn is_of_the_system(path: &Path) -> bool {
+    ["/dev", "/proc", "/sys"].iter().any(|folder| path.starts_with(folder)) && !path.starts_with("/dev/shm")
 }
 
 /// Adds `bytes` to the end of a file, in one step as far as the system does so; makes it when it is not there.
@@ -133,21 +139,24 @@ fn replace(
     fill: impl FnOnce(&mut fs::File) -> Result<(), FileFault>,
 ) -> Result<(), FileFault> {
     let failed = |error: io::Error| FileFault::at("write", path, error);
-    let target = behind_links(path).map_err(failed)?;
+    if path.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+        return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
+    }
+    // From the root, so that it is the same place until the end, also when another task goes elsewhere meanwhile.
+    let target = behind_links(path).and_then(|target| std::path::absolute(&target)).map_err(failed)?;
     let old = fs::metadata(&target).ok();
     if old.as_ref().is_some_and(fs::Metadata::is_dir) {
         return Err(failed(io::Error::from_raw_os_error(libc::EISDIR)));
     }
-    if target.as_os_str().is_empty() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-        return Err(failed(io::Error::from_raw_os_error(libc::ENOENT)));
-    }
     let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (mut file, leftover) = beside(folder).map_err(|error| {
-        let (path, folder) = (path.display().to_string(), folder.display().to_string());
-        FileFault::System(format!("cannot write {path:?} by way of a new file in {folder:?}"), error)
+    let wanted = permissions.or_else(|| old.as_ref().map(fs::Metadata::permissions));
+    // Until it has the permissions that it is to have, nobody else may read it.
+    let mode = if wanted.is_some() { 0o600 } else { 0o666 };
+    let (mut file, leftover) = beside(folder, mode).map_err(|error| {
+        let path = path.display().to_string();
+        FileFault::System(format!("cannot write {path:?} by way of a new file beside it"), error)
     })?;
     fill(&mut file)?;
-    let wanted = permissions.or_else(|| old.as_ref().map(fs::Metadata::permissions));
     if let Some(wanted) = wanted {
         file.set_permissions(Permissions::from_mode(wanted.mode() & 0o7777)).map_err(failed)?;
     }
@@ -170,10 +179,10 @@ fn replace(
 }
 
 /// A new file in a folder. It is removed unless somebody forgets that it is to be.
-fn beside(folder: &Path) -> io::Result<(fs::File, Leftover)> {
+fn beside(folder: &Path, mode: u32) -> io::Result<(fs::File, Leftover)> {
     loop {
         let path = folder.join(format!(".orch-{}", random_name()));
-        match OpenOptions::new().write(true).create_new(true).mode(0o666).open(&path) {
+        match OpenOptions::new().write(true).create_new(true).mode(mode).open(&path) {
             Ok(file) => return Ok((file, Leftover::file(path))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),

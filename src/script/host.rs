@@ -17,6 +17,7 @@ use super::process::Process;
 use super::progress::Bar;
 use super::source::Source;
 use crate::command::stream::Which;
+use crate::kernel::events::Event;
 use crate::kernel::{Kernel, Site, Task, with_current};
 use crate::signals::Rules;
 use crate::worker::link::Link;
@@ -240,6 +241,11 @@ impl Host {
 
     /// Says something to the person at the terminal.
     pub fn say(&self, text: &str) {
+        let kernel: &Kernel = &self.kernel;
+        kernel.events().emit(|| {
+            let task = None;
+            Event::Noted { kernel, task, what: "orch says", text }
+        });
         self.output.say(text);
     }
 

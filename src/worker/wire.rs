@@ -28,6 +28,8 @@ pub enum ToWorker {
         daemon: bool,
         /// The name of the process that starts it.
         parent: String,
+        /// What happens is written down in the file that goes with this; when that program has begun.
+        recorded: Option<u64>,
         /// The path of the script that was started, if it came from a file.
         script: Option<String>,
         /// The folder in which that was.
@@ -244,6 +246,7 @@ mod tests {
                 args: vec!["a".into(), String::new()],
                 daemon: true,
                 parent: "p".into(),
+                recorded: Some(u64::MAX),
                 script: Some("/s.rhai".into()),
                 folder: "/".into(),
                 path: vec!["/m".into()],

@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use super::{answered, answers, asking};
+use crate::whole::live::Live;
 use crate::whole::program::{Program, Seen, finish};
 
 const ORCH: &str = env!("CARGO_BIN_EXE_orch");
@@ -34,6 +35,7 @@ fn what_cannot_be_read_or_written_is_told_with_its_path() {
         ? fs::write("no/x", "")
         ? fs::write(".", "")
         ? fs::write("x/", "")
+        ? fs::write("", "")
         ? fs::write("x", 1)
         ? fs::write("x", "", #{durabel: true})
         ? fs::write("/dev/full", "x")
@@ -54,9 +56,10 @@ fn what_cannot_be_read_or_written_is_told_with_its_path() {
         "ValueError: fs::read(): \"late\" is no text in UTF-8: byte 12 shows it; read it as bytes",
         "TypeError: fs::read(): path must be a string, not an int",
         "ValueError: read(): \"late\" is no text in UTF-8: byte 12 shows it; read it as bytes",
-        "NotFound: fs::write(): cannot write \"no/x\" by way of a new file in \"no\": No such file or directory (os error 2)",
+        "NotFound: fs::write(): cannot write \"no/x\" by way of a new file beside it: No such file or directory (os error 2)",
         "IoError: fs::write(): cannot write \".\": Is a directory (os error 21)",
         "NotFound: fs::write(): cannot write \"x/\": No such file or directory (os error 2)",
+        "NotFound: fs::write(): cannot write \"\": No such file or directory (os error 2)",
         "TypeError: fs::write(): data must be a string or a blob, not an int",
         "ValueError: fs::write() has no option \"durabel\"; did you mean \"durable\"?",
         "IoError: fs::write(): cannot write to \"/dev/full\": No space left on device (os error 28)",
@@ -175,6 +178,16 @@ fn a_write_keeps_permissions_and_links() {
     let mode = |name: &str| fs::symlink_metadata(top.join(name)).unwrap().mode();
     assert_eq!((mode("plain") & 0o7777, mode("copy") & 0o7777, mode("synced") & 0o7777), (0o751, 0o751, 0o640));
     assert!(fs::symlink_metadata(top.join("link")).unwrap().is_symlink());
+}
+
+/// What stands for something else is not replaced.
+#[test]
+fn devices_are_written_to() {
+    let script = "print(1); fs::write(\"/dev/stdout\", \"2\\n\"); fs::write(\"/dev/fd/1\", \"3\\n\"); print(4);\
+                  fs::write(\"/dev/null\", \"5\"); fs::write(\"/proc/self/comm\", \"renamed\"); print(fs::read(\"/proc/self/comm\").len());";
+    for line in ["exec $ORCH", "$ORCH >>out; cat out", "$ORCH | cat"] {
+        answered(by_shell(line, &Program::script(script)), &["1", "2", "3", "4", "8"]);
+    }
 }
 
 /// Whoever reads meanwhile has all of one content, never a part or a mixture.
@@ -415,4 +428,31 @@ fn lines_take_the_memory_of_one_of_them() {
         ? [n, peak.call(fs::read("/proc/self/status")) - peak.call(before) < 20000]
     "#;
     answers(script, &["[200000, true]"]);
+}
+
+#[test]
+fn ctrl_c_ends_a_wait_for_a_file() {
+    for call in
+        ["fs::read(\"f\")", "fs::open(\"f\", \"w\")", "for c in fs::watch(\"f\") { }", "for l in fs::open(\"f\") { }"]
+    {
+        let live = Live::ready(&format!("fs::mkfifo(\"f\"); print(\"ready\"); {call};"));
+        live.signal("INT");
+        let seen = live.end();
+        assert!(seen.status == 130 && seen.stderr.contains("interrupted by INT"), "{call}: {}", seen.for_people());
+    }
+}
+
+#[test]
+fn without_descriptors_it_is_told_and_they_come_back() {
+    let script = r#"
+        let kept = [];
+        let told = ();
+        try { loop { kept.push(fs::open("/dev/null")); } } catch (e) { told = e; }
+        ? told.kind + " " + told.message
+        kept.clear();
+        ? fs::list(".").len() > 0
+    "#;
+    let program = Program::script(&asking(script));
+    let told = "IoError fs::open(): cannot open \"/dev/null\": Too many open files (os error 24)";
+    answered(by_shell("ulimit -n 64; exec $ORCH", &program), &[told, "true"]);
 }

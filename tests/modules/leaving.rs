@@ -70,3 +70,33 @@ fn a_folder_for_them_that_is_not_there_is_told() {
         "NotFound: fs::temp_file(): cannot make a temporary file in \"/no such folder\": No such file or directory";
     assert!(seen.status == 1 && seen.stderr.contains(told), "{}", seen.for_people());
 }
+
+/// `kill -9` in the midst of writing: the file has all of one content, and can be written again.
+#[test]
+fn a_file_is_whole_after_kill() {
+    let script = "let a = blob(2000000, 97); let b = blob(2000000, 98);\n\
+                  fs::write(\"state\", a); print(\"ready\");\n\
+                  loop { fs::write(\"state\", b); fs::write(\"state\", a); }\n";
+    for round in 0..10 {
+        let program = Program::script(script);
+        let path = program.own_folder().join("state");
+        let mut live = Live::start(program);
+        live.says("ready");
+        std::thread::sleep(std::time::Duration::from_millis(round * 3));
+        live.signal("KILL");
+        let state = wait_and_read(live, &path);
+        assert!(state.len() == 2_000_000 && state.iter().all(|byte| *byte == state[0]), "round {round}");
+    }
+}
+
+/// What is there once nobody writes any more. The folder goes with the program.
+fn wait_and_read(live: Live, path: &Path) -> Vec<u8> {
+    let proc = format!("/proc/{}/stat", live.pid());
+    // Killed, it stays a zombie until it is waited for, which takes the folder away.
+    while fs::read_to_string(&proc).is_ok_and(|stat| !stat.contains(") Z")) {
+        std::thread::yield_now();
+    }
+    let state = fs::read(path).unwrap();
+    live.end();
+    state
+}

@@ -197,7 +197,7 @@ pub mod functions {
     /// Puts a string or a blob in the place of a file, or makes it. At each moment the file has all of the old content or all of
     /// the new, also when orch is killed meanwhile: it is written under another name (`.orch-…`) in the same folder and then
     /// renamed. Permissions and, where possible, the owner stay; a link stays and what it leads to is written; a hard link is
-    /// parted from its other names. A device or a FIFO is written to.
+    /// parted from its other names. Devices, FIFOs and what lies in `/dev`, `/proc` and `/sys` are written to as they are.
     ///
     /// # Errors
     /// `NotFound` when the folder is not there; `IoError` with the path and what the system says: the old file is as it was then.
