@@ -76,6 +76,9 @@ const PROMISED: &[(&str, &[&str])] = &[
     ("", &["env::script", "parse_args", "json::parse", "json::stringify", "json::stringify_pretty", "regex::is_match"]),
     ("", &["regex::find", "regex::find_all", "regex::captures", "regex::replace", "regex::split", "hash::md5"]),
     ("", &["hash::sha256", "term::style", "term::table", "term::ask", "term::confirm", "term::width"]),
+    ("", &["http::get", "http::post", "mock_http", "html::select", "html::links", "sqlite::open"]),
+    ("Response", &["status", "headers", "url", "text", "bytes", "json"]),
+    ("Database", &["execute", "query", "transaction", "close"]),
     ("File", &["read", "read_line", "lines", "write", "seek", "close"]),
 ];
 

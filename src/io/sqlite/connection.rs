@@ -125,7 +125,7 @@ pub fn query(
         return Ok(None);
     }
     bind(&mut statement, place, arguments)?;
-    let columns: Vec<String> = statement.column_names().into_iter().map(str::to_string).collect();
+    let columns: Vec<String> = statement.column_names().map(str::to_string).collect();
     let width = columns.len();
     let mut gathered = Gathered::new(columns);
     let kept = |error: std::io::Error| place.failed(&error.to_string());

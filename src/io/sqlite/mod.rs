@@ -156,11 +156,6 @@ impl Database {
         self.shared.is_closed()
     }
 
-    /// The file, as it was named.
-    pub fn path(&self) -> &Path {
-        &self.shared.shown
-    }
-
     /// Runs `body` with the connection that writes, when it is the task's turn.
     fn in_line<T: Send + 'static>(
         &self,
