@@ -61,6 +61,9 @@ pub struct RunOptions {
     pub until: Option<f64>,
     #[command(flatten)]
     pub see: SeeOptions,
+    /// Look in this folder, too, for modules that a script imports; before those of ORCH_PATH
+    #[arg(long, value_name = "DIR")]
+    pub path: Vec<PathBuf>,
     /// The script; `-` reads it from the standard input
     pub script: PathBuf,
     /// The script's arguments

@@ -1,7 +1,7 @@
 //! `orch run` and `orch eval`.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use super::leaving::still_there;
 use super::see::Files;
 use super::terminal::Terminal;
 use crate::command::running::end_everything;
+use crate::io::temporary;
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
-use crate::script::{Host, run};
+use crate::script::{Host, Origin, run};
 use crate::worker::address::remove_files;
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
@@ -25,7 +26,8 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
     match read(&options.script) {
         Ok(text) => match Files::open(&options.see) {
             Ok(files) => {
-                let manner = Manner { until: options.until, show: false, files };
+                let origin = origin(Some(&options.script), &options.path);
+                let manner = Manner { until: options.until, show: false, files, origin };
                 program(&options.world, run::Script { name, text }, args, manner)
             }
             Err(message) => {
@@ -43,7 +45,8 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
 /// Runs a line and prints its value.
 pub fn code(options: &EvalOptions) -> i32 {
     let script = run::Script { name: "<eval>".into(), text: options.code.clone() };
-    program(&options.world, script, Vec::new(), Manner { until: None, show: true, files: Files::default() })
+    let manner = Manner { until: None, show: true, files: Files::default(), origin: origin(None, &[]) };
+    program(&options.world, script, Vec::new(), manner)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -67,19 +70,35 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
+/// Where the program comes from, wherever it goes from here. Modules are looked for in the folders of `first`, then in those
+/// that ORCH_PATH lists.
+pub(super) fn origin(script: Option<&Path>, first: &[PathBuf]) -> Origin {
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string();
+    let listed = std::env::var_os("ORCH_PATH").unwrap_or_default();
+    let folders = first.iter().cloned().chain(std::env::split_paths(&listed));
+    Origin {
+        script: script.filter(|script| *script != Path::new("-")).map(full),
+        // Where it cannot be told, paths go from wherever we are.
+        folder: std::env::current_dir().unwrap_or_default().display().to_string(),
+        path: folders.filter(|folder| !folder.as_os_str().is_empty()).map(|folder| full(&folder)).collect(),
+    }
+}
+
 /// How a script is run beside what it says itself.
 struct Manner {
     until: Option<f64>,
     /// Its value is printed.
     show: bool,
     files: Files,
+    origin: Origin,
 }
 
 fn program(world: &WorldOptions, script: run::Script, args: Vec<String>, manner: Manner) -> i32 {
-    let Manner { until, show, files } = manner;
+    let Manner { until, show, files, origin } = manner;
     let setup = if world.sim { Setup::Sim { seed: world.seed } } else { Setup::Real };
     let kernel = Kernel::new(setup);
     let host = Host::new(kernel.clone(), Box::new(Terminal::default()), args);
+    host.comes_from(origin);
     let said = Arc::downgrade(&host);
     let say = move |note: &str| said.upgrade().into_iter().for_each(|host| host.say(note));
     let seeing = match files.start(&kernel, &script.name, say) {
@@ -112,6 +131,8 @@ pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     for left in end_everything(GRACE, || kernel.is_urgent(), |left| say(&still_there(left))) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }
+    // What was started may have used them until now.
+    temporary::remove_all();
 }
 
 pub(super) fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ use super::see::Seeing;
 use super::terminal::Terminal;
 use crate::kernel::{Kernel, Setup};
 use crate::script::identity::Identity;
-use crate::script::{Host, remote};
+use crate::script::{Host, Origin, remote};
 use crate::worker::desk::{Desk, Papers};
 
 /// Runs the worker whose socket is the standard input: its status.
@@ -22,6 +22,7 @@ pub fn serve() -> i32 {
     let name = papers.name.clone();
     let recording = papers.recording.take();
     let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    host.comes_from(Origin { script: papers.script.clone(), folder: papers.folder.clone(), path: papers.path.clone() });
     host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);
     let started = Seeing::in_worker(&kernel, &name, recording, Arc::new(|note| eprint!("{note}"))).and_then(|seeing| {

@@ -6,9 +6,9 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::guard;
 use super::leader::{self, Leader};
 use super::tree::{MARK, Tree};
+use super::{environment, guard};
 
 static PATH: OnceLock<PathBuf> = OnceLock::new();
 
@@ -33,6 +33,7 @@ pub fn start(word: &str, socket: OwnedFd, tree: &Tree) -> io::Result<Arc<Leader>
     guard::watch_over_this_run();
     let mark = tree.mark();
     let expression = duct::cmd(program, [word]).stdin_file(socket).unchecked().before_spawn(move |command| {
+        environment::apply(command);
         command.env(MARK, &mark).process_group(0);
         Ok(())
     });

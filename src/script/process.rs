@@ -226,6 +226,9 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
         daemon: task.is_daemon(),
         parent: host.identity().name.clone(),
         recorded: host.kernel().recording().map(|recording| recording.epoch),
+        script: host.origin().script.clone(),
+        folder: host.origin().folder.clone(),
+        path: host.origin().path.clone(),
     };
     let worker = Worker::start(host.kernel(), task.born(), &begin)?;
     worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));

@@ -27,6 +27,12 @@ pub struct Papers {
     pub parent: String,
     /// Where what happens is written down.
     pub recording: Option<Recording>,
+    /// The path of the script that was started, if it came from a file.
+    pub script: Option<String>,
+    /// The folder in which that was.
+    pub folder: String,
+    /// Where modules are looked for that do not lie beside the script that imports them.
+    pub path: Vec<String>,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
 }
@@ -48,11 +54,14 @@ impl Papers {
             first = incoming.take()?;
         }
         match first {
-            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent, recorded }, descriptors }) => {
+            Some(Letter {
+                message: ToWorker::Begin { name, args, daemon, parent, script, folder, path, recorded },
+                descriptors,
+            }) => {
                 set_nonblocking(&socket, true)?;
                 let file = descriptors.into_iter().next();
                 let recording = recorded.zip(file).map(|(epoch, file)| Recording { file, epoch });
-                Ok(Papers { name, args, daemon, parent, recording, socket, incoming })
+                Ok(Papers { name, args, daemon, parent, script, folder, path, recording, socket, incoming })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "orch starts workers itself, with a socket")),
         }
