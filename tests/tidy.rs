@@ -35,7 +35,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sha2", &["src/worker/", "src/io/"]),
     ("md5", &["src/io/"]),
     ("regex", &["src/script/"]),
-    ("serde_json", &["src/script/"]),
+    ("serde_json", &["src/script/", "src/observe/"]),
     ("unicode_width", &["src/script/"]),
     ("encoding_rs", &["src/io/"]),
     ("rusqlite", &["src/io/"]),

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::args::DumpOptions;
 use super::family::{Member, family};
 use crate::observe::counter::{NoAnswer, ask};
+use crate::observe::json;
 use crate::observe::snapshot::Snapshot;
 
 /// What `--json` prints.
@@ -32,7 +33,7 @@ pub fn show(options: &DumpOptions) -> i32 {
     let workers =
         processes.iter().filter(|member| member.is_worker).filter_map(|member| ask(member.pid).ok()).collect();
     let whole = Whole { program, processes, workers };
-    let text = if options.json { as_json(&whole) } else { for_people(&whole) };
+    let text = if options.json { json::pretty(&whole) } else { for_people(&whole) };
     super::doc::write_out(&text)
 }
 
@@ -44,11 +45,6 @@ pub fn reason(pid: u32, why: &NoAnswer) -> String {
         NoAnswer::NotOrch => format!("process {pid} is not an orch that runs a script"),
         NoAnswer::Failed(error) => format!("process {pid} does not answer: {error}"),
     }
-}
-
-fn as_json(whole: &Whole) -> String {
-    // Texts and numbers: nothing in it can fail to be written.
-    serde_json::to_string_pretty(whole).map_or_else(|error| format!("{error}\n"), |text| text + "\n")
 }
 
 fn for_people(whole: &Whole) -> String {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
 /// A value of an argument.
 pub enum Arg<'a> {
     /// Text.
@@ -44,6 +46,12 @@ pub fn object(out: &mut String, args: &[(&str, Arg)]) {
         }
     }
     out.push('}');
+}
+
+/// A value as JSON for people, with a newline at the end.
+pub fn pretty(value: &impl Serialize) -> String {
+    // Texts and numbers: nothing that is shown here can fail to be written.
+    serde_json::to_string_pretty(value).map_or_else(|error| format!("{error}\n"), |text| text + "\n")
 }
 
 /// Adds something formatted.

@@ -149,7 +149,7 @@ impl Trace {
 
     fn name_process(&mut self, pid: u64, name: &str) {
         if self.processes.insert(pid) {
-            self.line("M", pid, 0, None, "process_name", &[("name", Arg::Text(name))], "");
+            self.line("M", (pid, 0), None, "process_name", &[("name", Arg::Text(name))], "");
         }
     }
 
@@ -255,12 +255,12 @@ impl Trace {
             Role::Process | Role::Workman => format!("process {name}"),
             Role::Far => format!("{name}, from its process"),
         };
-        self.line("M", pid, task, None, "thread_name", &[("name", Arg::Text(&shown))], "");
+        self.line("M", (pid, task), None, "thread_name", &[("name", Arg::Text(&shown))], "");
         let index = i64::try_from(task).unwrap_or(i64::MAX);
-        self.line("M", pid, task, None, "thread_sort_index", &[("sort_index", Arg::Number(index))], "");
+        self.line("M", (pid, task), None, "thread_sort_index", &[("sort_index", Arg::Number(index))], "");
         let args = [("task", Arg::Number(index)), ("made at", Arg::Text(born))];
-        self.line("B", pid, task, Some(at), &shown, &args, "");
-        self.line("B", pid, task, Some(at), "runs", &[], "");
+        self.line("B", (pid, task), Some(at), &shown, &args, "");
+        self.line("B", (pid, task), Some(at), "runs", &[], "");
         if let Some(lane) = self.lanes.get_mut(&by) {
             let when = at.max(lane.last + 1);
             lane.last = when;
@@ -280,7 +280,7 @@ impl Trace {
         self.running -= usize::from(lane.top == Top::Runs && self.running > 0);
         let open = 2 + lane.functions.iter().filter(|shown| **shown).count();
         for _ in 0..open {
-            self.line("E", lane.pid, task, Some(at), "", &[], "");
+            self.line("E", (lane.pid, task), Some(at), "", &[], "");
         }
         self.woken.remove(&task);
         self.count_running(at);
@@ -292,9 +292,9 @@ impl Trace {
             lane.functions.push(shown);
         }
         if shown {
-            self.line("E", pid, task, Some(at), "", &[], "");
-            self.line("B", pid, task, Some(at), function, &[("given at", Arg::Text(place))], "");
-            self.line("B", pid, task, Some(at), "runs", &[], "");
+            self.line("E", (pid, task), Some(at), "", &[], "");
+            self.line("B", (pid, task), Some(at), function, &[("given at", Arg::Text(place))], "");
+            self.line("B", (pid, task), Some(at), "runs", &[], "");
         }
     }
 
@@ -302,9 +302,9 @@ impl Trace {
         let pid = self.pid_of(task);
         let shown = self.lanes.get_mut(&task).and_then(|lane| lane.functions.pop());
         if shown == Some(true) {
-            self.line("E", pid, task, Some(at), "", &[], "");
-            self.line("E", pid, task, Some(at), "", &[], "");
-            self.line("B", pid, task, Some(at), "runs", &[], "");
+            self.line("E", (pid, task), Some(at), "", &[], "");
+            self.line("E", (pid, task), Some(at), "", &[], "");
+            self.line("B", (pid, task), Some(at), "runs", &[], "");
         }
     }
 
@@ -327,7 +327,7 @@ impl Trace {
         lane.what = if *object == "time(#0)" { verb.to_string() } else { format!("{verb} {object}") };
         let pid = lane.pid;
         self.running = self.running.saturating_sub(1);
-        self.line("E", pid, task, Some(at), "", &[], "");
+        self.line("E", (pid, task), Some(at), "", &[], "");
         let name = if *object == "time(#0)" { verb.to_string() } else { format!("waits: {verb} {object}") };
         let mut args = vec![("at", Arg::Text(place)), ("for", Arg::Text(object)), ("call", Arg::Text(verb))];
         if let Some((owner, since)) = by {
@@ -336,7 +336,7 @@ impl Trace {
         if *idle && *verb != "sleep" {
             args.push(("idle", Arg::Number(1)));
         }
-        self.line("B", pid, task, Some(at), &name, &args, "");
+        self.line("B", (pid, task), Some(at), &name, &args, "");
         self.count_running(at);
     }
 
@@ -349,8 +349,8 @@ impl Trace {
         let (pid, what) = (lane.pid, std::mem::take(&mut lane.what));
         self.running += 1;
         let args: &[(&str, Arg)] = if how.is_empty() { &[] } else { &[("ended", Arg::Text(how))] };
-        self.line("E", pid, task, Some(at), "", args, "");
-        self.line("B", pid, task, Some(at), "runs", &[], "");
+        self.line("E", (pid, task), Some(at), "", args, "");
+        self.line("B", (pid, task), Some(at), "runs", &[], "");
         if !how.is_empty() {
             self.instant(task, at, &format!("{how}: {what}"), &[]);
         }
@@ -366,14 +366,14 @@ impl Trace {
             let extra = hold(object, task);
             let name = self.name_of(task);
             let args = [("held by", Arg::Text(&name)), ("since", Arg::Text(&place))];
-            self.line("b", pid, task, Some(at), &format!("holds {label}"), &args, &extra);
+            self.line("b", (pid, task), Some(at), &format!("holds {label}"), &args, &extra);
         }
     }
 
     fn released(&mut self, task: u64, at: u64, object: u64) {
         if self.held.remove(&(task, object)) {
             let pid = self.pid_of(task);
-            self.line("e", pid, task, Some(at), "", &[], &hold(object, task));
+            self.line("e", (pid, task), Some(at), "", &[], &hold(object, task));
         }
     }
 
@@ -382,19 +382,19 @@ impl Trace {
         let (from_pid, to_pid) = (self.pid_of(from.0), self.pid_of(to.0));
         self.arrows += 1;
         let id = format!(",\"cat\":\"flow\",\"id\":\"0x{:x}\"", self.pid << 32 | self.arrows);
-        self.line("s", from_pid, from.0, Some(from.1), name, &[], &id);
-        self.line("f", to_pid, to.0, Some(to.1), name, &[], &format!("{id},\"bp\":\"e\""));
+        self.line("s", (from_pid, from.0), Some(from.1), name, &[], &id);
+        self.line("f", (to_pid, to.0), Some(to.1), name, &[], &format!("{id},\"bp\":\"e\""));
     }
 
     fn instant_slice(&mut self, task: u64, at: u64, name: &str) {
         let pid = self.pid_of(task);
-        self.line("X", pid, task, Some(at), name, &[], ",\"dur\":0");
+        self.line("X", (pid, task), Some(at), name, &[], ",\"dur\":0");
     }
 
     fn instant(&mut self, task: u64, at: u64, name: &str, args: &[(&str, Arg)]) {
         let scope = if task == 0 { ",\"s\":\"p\"" } else { ",\"s\":\"t\"" };
         let pid = self.pid_of(task);
-        self.line("i", pid, task, Some(at), name, args, scope);
+        self.line("i", (pid, task), Some(at), name, args, scope);
     }
 
     fn command(&mut self, task: u64, at: u64, object: u64, pid: u32, text: Box<str>) {
@@ -407,7 +407,7 @@ impl Trace {
                 let (row, number) = (self.rows.len() - 1, self.rows.len());
                 let tid = COMMANDS + row as u64;
                 let name = format!("commands {number}");
-                self.line("M", home, tid, None, "thread_name", &[("name", Arg::Text(&name))], "");
+                self.line("M", (home, tid), None, "thread_name", &[("name", Arg::Text(&name))], "");
                 row
             }
         };
@@ -416,7 +416,7 @@ impl Trace {
         self.row_times[row] = began;
         let tid = COMMANDS + row as u64;
         let args = [("command", Arg::Text(&text)), ("pid", Arg::Number(pid.into()))];
-        self.line("B", home, tid, Some(began), &text, &args, "");
+        self.line("B", (home, tid), Some(began), &text, &args, "");
         self.commands.insert(object, Command { row, pid, text, home });
     }
 
@@ -437,12 +437,12 @@ impl Trace {
                 ("peak_kib", Arg::Number(i64::try_from(usage.peak_kib).unwrap_or(i64::MAX))),
             ]);
         }
-        self.line("E", home, tid, Some(at), "", &args, "");
+        self.line("E", (home, tid), Some(at), "", &args, "");
         if code != 0 {
             let how = if code < 0 { format!("signal {}", -code) } else { format!("exit code {code}") };
             let how = if note.is_empty() { how } else { format!("{how}, {note}") };
             let name = format!("failed ({how}): {text}");
-            self.line("i", home, tid, Some(at), &name, &[("code", Arg::Number(code.into()))], ",\"s\":\"t\"");
+            self.line("i", (home, tid), Some(at), &name, &[("code", Arg::Number(code.into()))], ",\"s\":\"t\"");
         }
         self.row_times[row] = at;
         self.rows[row] = None;
@@ -483,7 +483,7 @@ impl Trace {
     fn write_count(&mut self, name: &str, at: u64, value: usize) {
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         let pid = self.pid;
-        self.line("C", pid, 0, Some(at), name, &[("value", Arg::Number(value))], "");
+        self.line("C", (pid, 0), Some(at), name, &[("value", Arg::Number(value))], "");
     }
 
     fn flush_counters(&mut self) {
@@ -499,7 +499,15 @@ impl Trace {
     }
 
     /// One event. Times are microseconds in the file.
-    fn line(&mut self, ph: &str, pid: u64, tid: u64, at: Option<u64>, name: &str, args: &[(&str, Arg)], extra: &str) {
+    fn line(
+        &mut self,
+        ph: &str,
+        (pid, tid): (u64, u64),
+        at: Option<u64>,
+        name: &str,
+        args: &[(&str, Arg)],
+        extra: &str,
+    ) {
         let out = &mut self.lines;
         json::put(out, format_args!("{{\"ph\":\"{ph}\",\"pid\":{pid},\"tid\":{tid}"));
         if let Some(at) = at {

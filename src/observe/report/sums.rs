@@ -1,5 +1,7 @@
 //! The tables of the page.
 
+use std::collections::HashMap;
+
 use super::path::{self, Step};
 use super::read::{Run, Sum};
 
@@ -47,29 +49,36 @@ fn incidents(run: &Run) -> Table {
     }
 }
 
-/// Steps that follow each other in one task with the same doing are one row.
+/// With so many tasks their numbers say nothing.
+const MANY: usize = 100;
+
+/// The name under which the steps of a task are summed: those of many threads that differ by a number are one.
+fn family(run: &Run, task: usize) -> String {
+    let name = &run.tasks[task].name;
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    if run.tasks.len() <= MANY || stem.len() == name.len() { name.clone() } else { format!("{stem}…") }
+}
+
+/// Steps of one task, or of a family, with the same doing are one row.
 fn critical(run: &Run, steps: &[Step]) -> Table {
-    let mut sums: Vec<(usize, String, f64, usize)> = Vec::new();
+    let mut sums: HashMap<(String, String), (f64, usize)> = HashMap::new();
     for step in steps {
         let what = match (step.what.is_empty(), step.at.is_empty()) {
             (true, _) => "runs".to_string(),
             (false, true) => step.what.clone(),
             (false, false) => format!("{} at {}", step.what, step.at),
         };
-        match sums.iter_mut().find(|(task, did, ..)| *task == step.task && *did == what) {
-            Some((_, _, total, count)) => {
-                *total += step.to - step.from;
-                *count += 1;
-            }
-            None => sums.push((step.task, what, step.to - step.from, 1)),
-        }
+        let (total, count) = sums.entry((family(run, step.task), what)).or_default();
+        *total += step.to - step.from;
+        *count += 1;
     }
-    let whole: f64 = sums.iter().map(|sum| sum.2).sum();
-    sums.sort_by(|one, other| other.2.total_cmp(&one.2));
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    let whole: f64 = sums.iter().map(|(_, (total, _))| total).sum();
+    sums.sort_by(|(one, (a, _)), (other, (b, _))| b.total_cmp(a).then_with(|| one.cmp(other)));
     let of = sums.len();
-    let rows = sums.into_iter().take(ROWS).map(|(task, what, total, count)| {
+    let rows = sums.into_iter().take(ROWS).map(|((task, what), (total, count))| {
         let share = if whole > 0.0 { format!("{:.0} %", 100.0 * total / whole) } else { String::new() };
-        vec![run.tasks[task].name.clone(), what, time(total), share, count.to_string()]
+        vec![task, what, time(total), share, count.to_string()]
     });
     Table {
         title: "Critical path",
