@@ -15,7 +15,8 @@ use std::path::Path;
 // --------------------------------------------------------------------------------------- the rules
 
 /// The rooms, low to high. A room uses itself and the rooms above it in this list.
-const ROOMS: &[&str] = &["kernel", "sync", "exec", "command", "worker", "io", "signals", "script", "observe", "repl", "cli"];
+const ROOMS: &[&str] =
+    &["kernel", "sync", "exec", "command", "worker", "io", "signals", "script", "observe", "repl", "cli"];
 
 /// Rooms that may use less than their place in the list allows.
 const ONLY: &[(&str, &[&str])] = &[("observe", &["kernel"])];

@@ -26,6 +26,7 @@ pub mod fiber;
 pub mod handling;
 pub mod lull;
 pub mod object;
+pub mod offload;
 pub mod os;
 pub mod program;
 pub mod readiness;

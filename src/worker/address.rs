@@ -6,7 +6,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -61,6 +61,14 @@ impl Address {
                 let (socket, file) = listen_at(path)?;
                 Ok((socket, self.clone(), Some(file)))
             }
+        }
+    }
+
+    /// True when nobody has to be asked for what is behind it.
+    pub fn is_a_number(&self) -> bool {
+        match self {
+            Address::Tcp(host, _) => host.parse::<IpAddr>().is_ok(),
+            Address::File(_) => true,
         }
     }
 

@@ -16,6 +16,7 @@ use super::listener::{ListenFault, Listener};
 use super::pair::{End, Payload};
 use super::simulated::{self, Answer, Knock};
 use crate::kernel::alarm::{self, Alarm};
+use crate::kernel::offload::{OffloadFault, offload};
 use crate::kernel::{Enders, ObjectCore, Operation, Source, Waitable, Waker, block};
 
 /// How soon to try again where the line of those who wait at a socket file is full.
@@ -41,12 +42,29 @@ pub fn connect<P: Payload>(
         drop(listener);
         return block(&mut Waiting { waiting, knock, address: address.to_string() }, limit)?;
     }
-    let mut targets = address.targets().map_err(failed)?;
+    let begun = core.kernel().now();
+    let mut targets = look_up(&core, address, limit)?.map_err(failed)?;
     targets.reverse();
+    let limit = limit.map(|limit| limit.saturating_sub(core.kernel().now().saturating_sub(begun)));
     let way = Arc::new(Way { core, listener: None });
     let mut connecting = Connecting { way, address, key, targets, step: Step::Next(None), alarm: None };
     block(&mut connecting, limit)?.map(|shake| End::of(shake.into_stream()))
 }
+
+/// The places behind an address. To ask for a name can take as long as the network likes.
+fn look_up(core: &Arc<ObjectCore>, address: &Address, limit: Option<Duration>) -> Result<Answered, ListenFault> {
+    if address.is_a_number() {
+        return Ok(address.targets());
+    }
+    let asked = address.clone();
+    match offload(core, "Client", limit, || (), move || asked.targets()) {
+        Ok(answered) => Ok(answered),
+        Err(OffloadFault::Stop(stop)) => Err(stop.into()),
+        Err(OffloadFault::NoThread(error)) => Ok(Err(error)),
+    }
+}
+
+type Answered = io::Result<Vec<Target>>;
 
 /// What a client waits for.
 struct Way {
