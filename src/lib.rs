@@ -8,6 +8,7 @@ pub mod command;
 pub mod exec;
 pub mod kernel;
 pub mod observe;
+pub mod repl;
 pub mod script;
 pub mod signals;
 pub mod sync;

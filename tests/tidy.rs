@@ -32,6 +32,10 @@ const CRATES: &[(&str, &[&str])] = &[
     ("signal_hook", &["src/signals/"]),
     ("hmac", &["src/worker/"]),
     ("sha2", &["src/worker/"]),
+    ("reedline", &["src/repl/"]),
+    ("nu_ansi_term", &["src/repl/"]),
+    ("unicode_width", &["src/repl/"]),
+    ("clap_mangen", &["src/cli/"]),
 ];
 
 /// Paths of the standard library that belong to a room. Unit tests may use them anywhere.

@@ -5,6 +5,7 @@ pub mod doc;
 pub mod helper;
 pub mod map;
 pub mod map_args;
+pub mod repl;
 pub mod run;
 pub mod terminal;
 pub mod work;
@@ -28,8 +29,10 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
     match command {
         Command::Run(options) => run::file(&options, script_args),
         Command::Eval(options) => run::code(&options),
+        Command::Repl(options) => repl::run(&options),
         Command::Map(options) => map::run(&options),
         Command::Doc(options) => doc::show(&options),
+        Command::Man => doc::write_out(&args::manual()),
         Command::Completions { shell } => doc::write_out(&args::completions(shell)),
     }
 }
