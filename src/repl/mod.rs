@@ -220,6 +220,7 @@ fn run(shared: &Arc<Shared>, text: &str) -> Next {
 /// At a terminal: the status with which the program is over, or `None` when it ends as a script does.
 fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
     let console = shared.console.clone();
+    shared.session.lock().is_at_terminal();
     // Where there is no relay they write as they like.
     let _without = relay::begin(move |bytes| {
         // When nobody reads it there is nobody to tell.
@@ -263,7 +264,10 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
         };
         match next {
             Next::GoOn => {}
-            Next::End => return None,
+            Next::End => {
+                shared.host.forget_status();
+                return None;
+            }
             Next::Exit(status) => return Some(status),
         }
     }

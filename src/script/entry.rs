@@ -15,6 +15,7 @@ use super::host::Host;
 use super::report;
 use super::run::{self, Script};
 use super::source::{LAST, TYPED};
+use super::statements::kind_of;
 use super::throw::{Ending, Outcome, Thrown};
 use super::tokens::tokens;
 use crate::kernel::current;
@@ -31,6 +32,8 @@ pub struct Session {
     imports: Vec<(ImmutableString, Shared<Module>)>,
     constants: Option<Constants>,
     count: usize,
+    /// A terminal shows `^C` where the cursor is when an entry is interrupted.
+    shows_ctrl_c: bool,
 }
 
 /// What became of an entry.
@@ -47,7 +50,7 @@ impl Default for Session {
     fn default() -> Self {
         let mut scope = Scope::new();
         scope.push_dynamic(LAST, Dynamic::UNIT);
-        Session { scope, libraries: Vec::new(), imports: Vec::new(), constants: None, count: 0 }
+        Session { scope, libraries: Vec::new(), imports: Vec::new(), constants: None, count: 0, shows_ctrl_c: false }
     }
 }
 
@@ -131,8 +134,19 @@ impl Session {
         entries.into_iter().rev().for_each(|(name, value, _)| _ = self.scope.push_dynamic(name, value));
     }
 
+    /// Says that entries are interrupted by a key on the terminal where the reports are read.
+    pub fn is_at_terminal(&mut self) {
+        self.shows_ctrl_c = true;
+    }
+
     fn failed(&self, host: &Host, source: &str, error: Thrown) -> Ran {
-        if matches!(Ending::of(&error), Some(Ending::Over)) && !host.kernel().is_over() {
+        let ending = Ending::of(&error);
+        let is_interrupted = matches!(ending, Some(Ending::Over | Ending::Interrupted(_)))
+            || kind_of(&error).as_deref() == Some("Interrupted");
+        if self.shows_ctrl_c && is_interrupted && !host.kernel().is_over() {
+            host.say("\n");
+        }
+        if matches!(ending, Some(Ending::Over)) && !host.kernel().is_over() {
             // It did not listen when it was asked to stop.
             run::tell_interrupted(host, Some(source), error, INT);
             return Ran::Failed;

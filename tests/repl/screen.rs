@@ -1,5 +1,6 @@
 //! `orch repl` at a terminal with a screen: keys go in, and what is asked about is what a person would see.
 
+use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use super::whole::program::{LIMIT, Seen};
@@ -34,7 +35,7 @@ impl Screen {
         all.extend(env);
         let words: Vec<&str> = [ORCH, "repl"].into_iter().chain(words.iter().copied()).collect();
         let pty = Pty::start_with(&words, folder.path(), &all, size);
-        let parser = vt100::Parser::new(size.0, size.1, 10_000);
+        let parser = vt100::Parser::new(at_least_one(size.0), at_least_one(size.1), 10_000);
         let mut screen = Screen { pty, parser, unread: Vec::new(), written: String::new(), folder };
         screen.at_prompt();
         screen
@@ -66,14 +67,18 @@ impl Screen {
 
     /// Makes the terminal as large as this.
     pub fn resize(&mut self, lines: u16, columns: u16) {
-        self.parser.screen_mut().set_size(lines, columns);
+        self.parser.screen_mut().set_size(at_least_one(lines), at_least_one(columns));
         self.pty.resize(lines, columns);
     }
 
     /// What stands on the screen, without blanks at the end of lines.
     pub fn text(&self) -> String {
-        let lines: Vec<String> =
-            self.parser.screen().contents().lines().map(|line| line.trim_end().to_string()).collect();
+        let screen = self.parser.screen();
+        let mut lines: Vec<String> =
+            screen.rows(0, screen.size().1.get()).map(|row| row.trim_end().to_string()).collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
         lines.join("\n")
     }
 
@@ -115,7 +120,13 @@ impl Screen {
     pub fn until(&mut self, what: &str, holds: impl Fn(&Screen) -> bool) {
         let begun = Instant::now();
         while !holds(self) {
-            assert!(begun.elapsed() < LIMIT, "{what} did not come; on the screen:\n{}\n---", self.text());
+            assert!(
+                begun.elapsed() < LIMIT / 4,
+                "{what} did not come; the cursor is at {:?}, on the screen:\n{}\n---\n{:?}",
+                self.parser.screen().cursor_position(),
+                self.text(),
+                self.written
+            );
             self.look(Duration::from_millis(200));
         }
     }
@@ -155,6 +166,10 @@ impl Screen {
         self.types(super::whole::pty::CTRL_D);
         self.end()
     }
+}
+
+fn at_least_one(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap_or(NonZeroU16::MIN)
 }
 
 /// With what each prompt begins on the wire.
