@@ -267,7 +267,8 @@ fn methods(kind: Option<&str>, prefix: &str) -> BTreeMap<String, String> {
     let mut words = BTreeMap::new();
     for entry in words::entries() {
         let is_member = match (&entry.of, kind) {
-            (Some(of), Some(kind)) => of == kind || of == "Dynamic",
+            // What every value has is shown to those who ask for it.
+            (Some(of), Some(kind)) => of == kind || (of == "Dynamic" && !prefix.is_empty()),
             (Some(of), None) => of.starts_with(char::is_uppercase) && of != "Dynamic",
             (None, _) => false,
         };

@@ -5,24 +5,26 @@
 //! key that comes in between is echoed by the system.
 
 use std::io::{self, Write};
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nu_ansi_term::{Color, Style};
 use reedline::{
-    ColumnarMenu, DefaultHinter, EditCommand, Emacs, KeyCode, KeyModifiers, MenuBuilder, Reedline, ReedlineEvent,
-    ReedlineMenu, Signal, ValidationResult, Validator, default_emacs_keybindings,
+    ColumnarMenu, DefaultHinter, EditCommand, History, HistoryItem, KeyCode, KeyModifiers, MenuBuilder, Reedline,
+    ReedlineEvent, ReedlineMenu, Signal, ValidationResult, Validator, default_emacs_keybindings,
 };
 use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr};
 
 use super::Shared;
+use super::ahead::{Keys, first_entry};
 use super::commands;
 use super::complete::Finder;
 use super::highlight::{Colours, Plain};
 use super::history::Remembered;
-use super::prompt::{Before, rows_above};
+use super::prompt::{Before, FIRST, NEXT, rows_above};
 use crate::kernel::os::without_ttou;
 use crate::script::completeness::{self, Completeness};
 
@@ -50,12 +52,16 @@ pub enum Typed {
 pub struct Editor {
     shared: Arc<Shared>,
     history: Remembered,
+    /// What was typed ahead and has not been taken yet.
+    ahead: String,
+    /// Some of it has come.
+    has_come: Arc<AtomicBool>,
 }
 
 impl Editor {
     /// An editor that has not begun yet.
     pub fn new(shared: Arc<Shared>, history: Remembered) -> Editor {
-        Editor { shared, history }
+        Editor { shared, history, ahead: String::new(), has_come: Arc::default() }
     }
 
     /// Shows the prompt until a person has done something; `None` when it was to be left.
@@ -80,6 +86,12 @@ impl Editor {
     fn edit(&mut self) -> io::Result<Option<Typed>> {
         let mut line = self.fresh();
         loop {
+            if let Some(entry) = self.take_ahead()? {
+                return Ok(Some(Typed::Entry(entry)));
+            }
+            if !self.ahead.is_empty() {
+                line.run_edit_commands(&[EditCommand::InsertString(mem::take(&mut self.ahead))]);
+            }
             if self.shared.console.is_asked_to_leave() {
                 return Ok(None);
             }
@@ -99,6 +111,10 @@ impl Editor {
                         return Ok(None);
                     }
                     line = self.fresh();
+                    if self.has_come.swap(false, Ordering::AcqRel) {
+                        self.ahead = text;
+                        continue;
+                    }
                     line.run_edit_commands(&[
                         EditCommand::InsertString(text),
                         EditCommand::MoveToPosition { position: at, select: false },
@@ -107,6 +123,21 @@ impl Editor {
                 _ => {}
             }
         }
+    }
+
+    /// The next entry of what was typed ahead, shown as if it were typed now.
+    fn take_ahead(&mut self) -> io::Result<Option<String>> {
+        let shared = &self.shared;
+        let Some((entry, rest)) = first_entry(&self.ahead, |entry| is_whole(shared, entry)) else {
+            return Ok(None);
+        };
+        self.ahead = rest;
+        let lines: Vec<&str> = entry.split('\n').collect();
+        print_raw(format!("{FIRST}{}\n", lines.join(&format!("\n{NEXT}"))).as_bytes(), Vec::new())?;
+        if !entry.trim().is_empty() && !entry.starts_with(' ') {
+            self.history.save(HistoryItem::from_command_line(&entry)).map_err(io::Error::other)?;
+        }
+        Ok(Some(entry))
     }
 
     fn is_choosing(&self) -> bool {
@@ -124,7 +155,7 @@ impl Editor {
         keys.add_binding(KeyModifiers::ALT, KeyCode::Enter, newline);
         let menu = ColumnarMenu::default()
             .with_name(MENU)
-            .with_marker("")
+            .with_marker(FIRST)
             .with_text_style(Style::new())
             .with_match_text_style(Style::new())
             .with_selected_match_text_style(Style::new().reverse())
@@ -133,7 +164,7 @@ impl Editor {
         let line = Reedline::create()
             .use_bracketed_paste(true)
             .with_ansi_colors(true)
-            .with_edit_mode(Box::new(Emacs::new(keys)))
+            .with_edit_mode(Box::new(Keys::new(keys, self.shared.console.clone(), self.has_come.clone())))
             .with_menu(ReedlineMenu::EngineCompleter(Box::new(menu)))
             .with_completer(Box::new(Finder::new(self.shared.clone())))
             .with_quick_completions(true)
@@ -162,6 +193,11 @@ fn make_room(typed: &str, words: &[u8]) -> io::Result<()> {
         bytes.extend_from_slice(format!("\x1b[{rows}A").as_bytes());
     }
     bytes.extend_from_slice(b"\x1b[J");
+    print_raw(words, bytes)
+}
+
+/// Prints words on a terminal that makes nothing of them, after `bytes`.
+fn print_raw(words: &[u8], mut bytes: Vec<u8>) -> io::Result<()> {
     for line in words.split_inclusive(|byte| *byte == b'\n') {
         match line.strip_suffix(b"\n") {
             Some(line) => {
@@ -181,16 +217,18 @@ struct Whole(Arc<Shared>);
 
 impl Validator for Whole {
     fn validate(&self, text: &str) -> ValidationResult {
-        let ends_empty = text.ends_with('\n') || text.rsplit('\n').next().is_some_and(|last| last.trim().is_empty());
-        if commands::is_command(text) {
-            return ValidationResult::Complete;
-        }
-        match completeness::of(&self.0.host, text) {
-            Completeness::Complete => ValidationResult::Complete,
-            Completeness::Short if ends_empty => ValidationResult::Complete,
-            Completeness::Open | Completeness::Short => ValidationResult::Incomplete,
-        }
+        if is_whole(&self.0, text) { ValidationResult::Complete } else { ValidationResult::Incomplete }
     }
+}
+
+fn is_whole(shared: &Shared, text: &str) -> bool {
+    let ends_empty = text.rsplit('\n').next().is_some_and(|last| last.trim().is_empty());
+    commands::is_command(text)
+        || match completeness::of(&shared.host, text) {
+            Completeness::Complete => true,
+            Completeness::Short => ends_empty,
+            Completeness::Open => false,
+        }
 }
 
 /// The terminal as long as each key comes as it is typed, and none is echoed.

@@ -10,6 +10,7 @@
 //! The main task waits at the door for what is typed, as for anything else: so signals, dumps and the search for deadlocks
 //! find it where they look for every task. A person at the prompt may still do something about any wait.
 
+mod ahead;
 mod commands;
 mod complete;
 mod console;

@@ -186,3 +186,20 @@ fn kill(pid: u32, signal: &str) {
     let status = std::process::Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status();
     assert!(status.unwrap().success());
 }
+
+#[test]
+fn what_is_typed_while_an_entry_runs_is_run_after_it() {
+    let mut screen = repl();
+    screen.types("sh(\"echo ru'n's; sleep 0.5\").run();\r");
+    screen.until("the entry to run", |screen| screen.text().lines().last() == Some("runs"));
+    screen.types("fn f(n) {\r  n * 3\r}\rf(5)\r`and ${f(6)}`\r1 + ");
+    screen.until("what was typed ahead", |screen| screen.line() == "orch> 1 +");
+    let text = screen.text();
+    let wanted = "orch> fn f(n) {\n  ...   n * 3\n  ... }\norch> f(5)\n15\norch> `and ${f(6)}`\n\"and 18\"\norch> 1 +";
+    assert!(text.ends_with(wanted), "{text}");
+    screen.enters("1");
+    screen.shows("\n2\n");
+    let folder = screen.leaves().1;
+    let kept = std::fs::read_to_string(folder.path().join("history")).unwrap();
+    assert!(kept.ends_with("fn f(n) {<\\n>  n * 3<\\n>}\nf(5)\n`and ${f(6)}`\n1 + 1\n"), "{kept}");
+}
