@@ -96,11 +96,13 @@ fn processes_know_what_was_typed_and_print_above_the_prompt() {
     screen.enters("");
     screen.enters("fn bad() { no_such_thing } spawn_process(bad).join()");
     screen.shows("--> repl:10:1:12, in thread");
-    // Nobody keeps it, and nobody asks.
-    screen.enters("spawn_thread(bad);");
-    screen.shows("error: ErrorVariableNotFound: there is no variable \"no_such_thing\"");
-    screen.at_prompt();
-    assert_eq!(screen.leaves().0.status, 0);
+    // Nobody asks about this one: it is told before the next prompt, once.
+    screen.enters("let failing = spawn_thread(bad); while failing.is_alive() { sleep(0.01); }");
+    screen.shows("error: ErrorVariableNotFound: there is no variable \"no_such_thing\" here\n  --> repl:10:1:12, in thread \"Thread-1\"");
+    screen.enters("1 + 1");
+    let seen = screen.leaves().0;
+    assert_eq!(seen.status, 0, "{}", seen.for_people());
+    assert_eq!(seen.stdout.matches("in thread \"Thread-1\", made").count(), 1, "{}", seen.for_people());
 }
 
 #[test]
