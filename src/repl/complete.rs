@@ -164,8 +164,11 @@ fn word_of<'a>(typed: &'a str, word: &str) -> &'a str {
     &typed[typed.len() - word.len()..]
 }
 
+/// What is said of a word: how it goes on where it is used, and the first sentence about it.
 fn described(usage: &str, text: &str) -> String {
-    format!("{usage}  {}", first_line(text))
+    let arguments = usage.find('(').map_or("", |at| &usage[at..]);
+    let gap = if arguments.is_empty() { "" } else { "  " };
+    format!("{arguments}{gap}{}", first_line(text))
 }
 
 /// Names that mean something by themselves.
