@@ -17,14 +17,46 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
 
 #[test]
 fn its_scripts_run() {
-    let page = readme() + &std::fs::read_to_string(top().join("docs/coming-from.md")).unwrap();
-    let scripts = blocks(&page, "rhai");
+    let scripts: Vec<String> = ["README.md", "docs/coming-from.md"]
+        .iter()
+        .flat_map(|page| blocks(&std::fs::read_to_string(top().join(page)).unwrap(), "rhai"))
+        .collect();
     assert!(!scripts.is_empty());
     for script in scripts {
         for seed in ["0", "1", "2"] {
             let seen = Program::script_with(&["run", "--sim", "--seed", seed], &script).run();
             assert!(seen.status == 0 && seen.stderr.is_empty(), "{script}\n{}", seen.for_people());
         }
+    }
+}
+
+/// Pages whose scripts stand before what they print, in a block of text; those without one print nothing and do not fail.
+const LESSONS: [&str; 2] = ["docs/tutorial.md", "docs/what-can-go-wrong.md"];
+
+#[test]
+fn what_its_lessons_show_is_what_comes() {
+    for lesson in LESSONS {
+        let page = std::fs::read_to_string(top().join(lesson)).unwrap();
+        let mut parts = page.split("```rhai\n");
+        let mut seen = parts.next().unwrap().to_string();
+        for part in parts {
+            let (script, rest) = part.split_once("```\n").unwrap();
+            let (_shown, rest) = match rest.strip_prefix("```text\n") {
+                Some(rest) => rest.split_once("```\n").unwrap(),
+                None => ("", rest),
+            };
+            let printed = Program::sim(script).run();
+            let printed = printed.stdout + &printed.stderr;
+            let printed = if printed.is_empty() { printed } else { format!("```text\n{printed}```\n") };
+            seen += &format!("```rhai\n{script}```\n{printed}{rest}");
+        }
+        if std::env::var_os("ORCH_UPDATE").is_some() {
+            std::fs::write(top().join(lesson), &seen).unwrap();
+        }
+        for (is, should) in page.lines().zip(seen.lines()) {
+            assert_eq!(is, should, "in {lesson}; ORCH_UPDATE=1 writes what comes now");
+        }
+        assert_eq!(page, seen, "{lesson}");
     }
 }
 

@@ -52,6 +52,11 @@ impl Events {
         self.on.store(true, Ordering::Release);
     }
 
+    /// True when somebody listens.
+    pub fn are_heard(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
     /// Tells the listeners, if there are any.
     #[inline]
     pub fn emit(&self, event: impl FnOnce() -> Event) {

@@ -98,6 +98,9 @@ pub trait Waitable: Send + Sync {
     /// A task ended without giving it back.
     fn owner_ended(&self, _task: TaskId) {}
 
+    /// A task was ended with its simulated process.
+    fn taker_killed(&self, _task: TaskId) {}
+
     /// Its state in a few words: `2 waiting`, `5 items`. Must not block.
     fn state(&self) -> String {
         String::new()

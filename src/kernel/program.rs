@@ -292,6 +292,10 @@ impl Kernel {
         self.objects().iter().for_each(|o| o.owner_ended(task));
     }
 
+    pub(super) fn taker_killed(&self, task: TaskId) {
+        self.objects().iter().for_each(|o| o.taker_killed(task));
+    }
+
     // ---- script places
 
     /// The number of a source (its path), for [`Site::new`]. The same path has the same number.

@@ -220,6 +220,7 @@ impl Task {
             None => Ok(result),
             Some(code) => {
                 self.clear_alert(alert::ENDED);
+                self.kernel.taker_killed(self.id);
                 Err(code)
             }
         }
@@ -483,6 +484,9 @@ impl Task {
     pub fn end(self: &Arc<Self>) {
         self.ended.store(true, Ordering::Release);
         self.abandon_held();
+        if self.process() != 0 && self.alerts() & alert::ENDED != 0 {
+            self.kernel.taker_killed(self.id);
+        }
         self.kernel.forget_task(self.id);
         self.kernel.events().emit(|| Event::Ended { task: self.id });
     }

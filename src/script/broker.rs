@@ -20,6 +20,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
@@ -29,18 +30,22 @@ use super::caught::caught_value;
 use super::encode::{Way, decode, encode, encode_error};
 use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
+use super::lending::{self, Lenders};
 use super::luggage::{Luggage, Packed};
 use super::parcel::{Parcel, make_content_over};
 use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
 use crate::kernel::fiber::Fibers;
 use crate::kernel::task::run_as;
-use crate::kernel::{Holder, Kernel, Role, Stop, Task, block, current};
+use crate::kernel::{Holder, Kernel, Role, Site, Stop, Task, block, current};
 use crate::sync::Queue;
 use crate::sync::lock_state::Slab;
-use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Told};
+use crate::worker::ask::{Answer, Ask, Call, Exported, SharedLock, Spot, Told};
 use crate::worker::switchboard::{Line, Switchboard};
 use crate::worker::wire::Descriptors;
+
+/// So much is heard from one process before it is another's turn.
+const MOST_AT_ONCE: usize = 256;
 
 /// So many queues of a process are looked at for each answer; into more of them things are put as into others.
 const MOST_BOUNDLESS: usize = 16;
@@ -132,6 +137,12 @@ impl Broker {
         entries.iter().filter_map(|entry| known.get(&(line, *entry)).cloned()).collect()
     }
 
+    /// The queue that an entry is.
+    fn queue(&self, line: u64, entry: u64) -> Option<Arc<Queue<Parcel>>> {
+        let known = self.entries.lock();
+        Some(known.get(&(line, entry))?.read_lock::<handles::Queue>()?.0.object().clone())
+    }
+
     /// The handles that belong to the reply to errand `errand`.
     pub fn lent(&self, line: &Line, errand: u64) -> Vec<Dynamic> {
         self.lent.lock().remove(&(line.number(), errand)).unwrap_or_default()
@@ -169,6 +180,8 @@ struct Begun {
     is_awaited: bool,
     /// The permits that it takes or gives back, if that is what it does.
     permits: Option<Change>,
+    /// The entry and the queue whose next item it takes, if that is what it does.
+    takes: Option<(u64, Arc<Queue<Parcel>>)>,
     is_given_up: bool,
 }
 
@@ -186,6 +199,9 @@ struct Desk {
     calls: HashMap<Key, Begun>,
     finished: Finished,
     permits: Permits,
+    lenders: Lenders,
+    /// The lines that have said more than was heard.
+    unheard: Vec<u64>,
 }
 
 impl Desk {
@@ -198,6 +214,8 @@ impl Desk {
             calls: HashMap::new(),
             finished: Finished::default(),
             permits: Permits::default(),
+            lenders: Lenders::default(),
+            unheard: Vec::new(),
         }
     }
 
@@ -205,15 +223,20 @@ impl Desk {
         let kernel = self.host.kernel().clone();
         let mut is_busy = false;
         loop {
-            let limit = self.fibers.next_deadline().map(|deadline| deadline.saturating_sub(kernel.now()));
-            let heard = block(&mut self.broker.switchboard.listening(&self.fibers, is_busy), limit);
-            is_busy = heard.as_ref().is_ok_and(|lines| !lines.is_empty());
-            match heard {
-                Ok(lines) => lines.into_iter().for_each(|line| self.hear(line)),
+            let limit = match self.unheard.is_empty() {
+                true => self.fibers.next_deadline().map(|deadline| deadline.saturating_sub(kernel.now())),
+                false => Some(Duration::ZERO),
+            };
+            let mut lines = match block(&mut self.broker.switchboard.listening(&self.fibers, is_busy), limit) {
+                Ok(lines) => lines,
                 Err(Stop::Ended) => break,
                 // Its deadline has come, or it was told to stop with all others, and goes on: it ends with the program.
-                Err(_) => {}
-            }
+                Err(_) => Vec::new(),
+            };
+            let unheard = std::mem::take(&mut self.unheard);
+            lines.extend(unheard.into_iter().filter(|line| !lines.contains(line)).collect::<Vec<_>>());
+            is_busy = !lines.is_empty();
+            lines.into_iter().for_each(|line| self.hear(line));
             self.fibers.run_ready(kernel.now());
             self.tell();
         }
@@ -237,10 +260,17 @@ impl Desk {
             return;
         };
         self.broker.switchboard.flush(&line);
-        while let Some(ask) = line.next() {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(ask) = line.next() else {
+                break;
+            };
             self.listen_to(&line, ask.message, ask.descriptors);
             // What it did may be what the next one asks about.
             self.tell();
+        }
+        if line.has_more() {
+            self.unheard.push(number);
+            return;
         }
         if line.has_ended() {
             self.close(&line);
@@ -270,6 +300,17 @@ impl Desk {
             }
             Ask::Call(call) => self.begin(line, call, descriptors, true),
             Ask::Post(call) => self.begin(line, call, descriptors, false),
+            Ask::Put { number, task, entry, item, site } => {
+                let call = Call {
+                    number,
+                    task,
+                    function: "put".into(),
+                    args: item,
+                    handles: vec![entry],
+                    spot: Spot::default(),
+                };
+                self.put(line, call, entry, Site::from_bits(site));
+            }
             Ask::Stop(number) => {
                 if let Some(begun) = self.calls.get_mut(&(line.number(), number)) {
                     begun.is_given_up = true;
@@ -277,7 +318,10 @@ impl Desk {
                 }
             }
             Ask::Quiet(answers) => line.is_quiet_after(answers),
-            Ask::Dropped(entry) => self.broker.drop_entry(line.number(), entry),
+            Ask::Dropped(entry) => {
+                self.lenders.forget(line.number(), entry);
+                self.broker.drop_entry(line.number(), entry);
+            }
             Ask::Settle(number) => self.settled(line, number),
             Ask::Lend(number, errand, entries) => {
                 let handles = self.broker.returned(line.number(), &entries);
@@ -292,7 +336,6 @@ impl Desk {
     }
 
     fn begin(&mut self, line: &Arc<Line>, call: Call, descriptors: Descriptors, is_awaited: bool) {
-        let key = (line.number(), call.number);
         let Some(task) = self.tasks.get(&(line.number(), call.task)).cloned() else {
             return;
         };
@@ -308,9 +351,36 @@ impl Desk {
             args.try_cast::<Array>().ok_or_else(|| "they are no arguments".to_string())
         });
         drop(luggage);
+        self.run(line, task, call, args, is_awaited);
+    }
+
+    /// Puts a plain value into a queue, without the ways of a call where it is taken at once.
+    fn put(&mut self, line: &Arc<Line>, put: Call, entry: u64, site: Site) {
+        let Some(task) = self.tasks.get(&(line.number(), put.task)).cloned() else {
+            return;
+        };
+        let item = decode(&put.args, &Luggage::default());
+        let queue = self.broker.queue(line.number(), entry);
+        if let (Ok(item), Some(queue)) = (&item, &queue)
+            && queue.takes_all()
+            && run_as(&task, || queue.put(Parcel::plain(item.clone()), None)).is_ok()
+        {
+            return;
+        }
+        // The call that it stands for fails, and says why.
+        let source = self.host.kernel().source(site.source()).to_string();
+        let number = |n: u32| u16::try_from(n).unwrap_or(0);
+        let spot = Spot { source, line: number(site.line()), column: number(site.column()) };
+        let args = item.map(|item| self.broker.returned(line.number(), &[entry]).into_iter().chain([item]).collect());
+        self.run(line, task, Call { spot, ..put }, args, false);
+    }
+
+    fn run(&mut self, line: &Line, task: Arc<Task>, call: Call, args: Result<Array, String>, is_awaited: bool) {
+        let key = (line.number(), call.number);
         let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
-        self.calls
-            .insert(key, Begun { task: task.clone(), number: call.task, is_awaited, permits, is_given_up: false });
+        let takes = args.as_ref().ok().and_then(|args| lending::asked_for(&call, args));
+        let begun = Begun { task: task.clone(), number: call.task, is_awaited, permits, takes, is_given_up: false };
+        self.calls.insert(key, begun);
         let (host, finished) = (self.host.clone(), self.finished.clone());
         let started = self.fibers.run(&task, move || {
             let body = AssertUnwindSafe(|| invoke(&host, &call, args));
@@ -349,6 +419,11 @@ impl Desk {
             }
             None => failed(problem("Error", "this call failed inside of orch: please report it".into())),
         };
+        if let (Some((entry, queue)), Answer::Value(..), Some(slab)) = (&begun.takes, &answer, &self.broker.slab)
+            && let Some(lent) = self.lenders.lend(slab, key.0, *entry, queue)
+        {
+            self.broker.switchboard.tell(&line, &lent, Descriptors::new());
+        }
         let told = match answer {
             Answer::Failed(bytes) if !begun.is_awaited => Told::PostFailed(begun.number, bytes),
             _ if !begun.is_awaited => return,
@@ -416,6 +491,7 @@ impl Desk {
         // Nobody is left to be answered.
         self.calls.retain(|(of, _), _| *of != number);
         its.iter().for_each(|task| self.end_killed(line, task));
+        self.lenders.forget_line(number);
         self.broker.drop_all(number);
         self.broker.boundless.lock().remove(&number);
         self.broker.switchboard.disconnect(line);

@@ -146,7 +146,11 @@ fn drain(queue: Dynamic, place: Place) -> impl Iterator<Item = Outcome<Dynamic>>
         if over {
             return None;
         }
-        match place.call(|ctx| far::call(ctx, "get", vec![queue.clone()])) {
+        let next = |ctx: &NativeCallContext| {
+            let lent = far_object(&queue).and_then(|object| far::on_loan(ctx, &object));
+            lent.unwrap_or_else(|| far::call(ctx, "get", vec![queue.clone()]))
+        };
+        match place.call(next) {
             Err(error) => {
                 over = true;
                 (kind_of(&error).as_deref() != Some("Closed")).then_some(Err(error))

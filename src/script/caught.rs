@@ -10,6 +10,7 @@ use super::arguments::type_for_people;
 use super::host::Host;
 use super::mismatch;
 use super::throw::Thrown;
+use crate::kernel::Role;
 
 /// The value that `catch (e)` binds. A thrown plain value stays what it is.
 pub fn caught_value(host: &Host, error: &mut Thrown, source: Option<&str>) -> Dynamic {
@@ -209,20 +210,21 @@ fn import_frame(module: &str, source: &str, position: Position) -> Dynamic {
     .into()
 }
 
-/// Where the current task was made, as a frame.
+/// Where the current task was made, as a frame; one of a process says so.
 pub fn birth_frame(host: &Host) -> Option<Dynamic> {
     let task = crate::kernel::try_current()?;
     let site = task.born();
     if site.is_none() {
         return None;
     }
-    Some(
-        Map::from([
-            ("task".into(), (*task.name()).into()),
-            ("source".into(), (*host.kernel().source(site.source())).into()),
-            ("line".into(), Dynamic::from(i64::from(site.line()))),
-            ("column".into(), Dynamic::from(i64::from(site.column()))),
-        ])
-        .into(),
-    )
+    let mut frame = Map::from([
+        ("task".into(), (*task.name()).into()),
+        ("source".into(), (*host.kernel().source(site.source())).into()),
+        ("line".into(), Dynamic::from(i64::from(site.line()))),
+        ("column".into(), Dynamic::from(i64::from(site.column()))),
+    ]);
+    if matches!(task.role(), Role::Process | Role::Workman) {
+        frame.insert("process".into(), true.into());
+    }
+    Some(frame.into())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::handles::{Connection, SharedArray, SharedMemory};
-use super::luggage::{Luggage, Packed};
+use super::luggage::{LOST, Luggage, Packed};
 use crate::kernel::object::ObjectId;
 use crate::kernel::{Waitable, with_current};
 use crate::sync::numbers::Kind;
@@ -118,7 +118,7 @@ fn pack_connection(connection: &Connection, luggage: &mut Luggage) -> Result<Sha
 }
 
 fn unpack_connection(socket: Socket, luggage: &Luggage) -> Result<Dynamic, String> {
-    let one = |number| luggage.descriptor(number).cloned().ok_or("a part of it did not come");
+    let one = |number| luggage.descriptor(number).cloned().ok_or(LOST);
     let all = |numbers: Vec<u64>| numbers.into_iter().map(one).collect::<Result<Descriptors, _>>();
     let mut early = Vec::new();
     for (bytes, descriptors) in socket.early {
@@ -137,7 +137,7 @@ impl Shared {
     /// # Errors
     /// What is wrong with it.
     pub fn unpack(self, luggage: &Luggage) -> Result<Dynamic, String> {
-        let file = |number| luggage.descriptor(number).cloned().ok_or("a part of it did not come");
+        let file = |number| luggage.descriptor(number).cloned().ok_or(LOST);
         let numbers = |kind, number, length| -> Result<Dynamic, String> {
             let numbers: Arc<Numbers> = Numbers::attach(kind, file(number)?, length).map_err(|e| e.to_string())?;
             Ok(Dynamic::from(SharedArray::of(numbers)))

@@ -13,10 +13,11 @@ use std::time::Duration;
 use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 
 use super::callbacks;
-use super::encode::{Inspection, Way, decode, write_array};
+use super::encode::{Inspection, Way, decode, write, write_array};
 use super::handles::{self, Kind, far_object};
 use super::host::mark;
 use super::luggage::Luggage;
+use super::parcel::is_plain;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, Waitable, current, door, sleep, with_current};
 use crate::sync::Fault;
@@ -24,6 +25,9 @@ use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::far_object::FarObject;
 use crate::worker::link::{Answered, Asking, Link};
 use crate::worker::wire::{Descriptors, Letter};
+
+/// Longer texts go as the arguments of a call, which has other ways for them.
+const LONGEST_POST: usize = 4096;
 
 /// How long it takes at most until a process hears of the end of the one that it gets its handles from.
 const UNTIL_THE_END: Duration = Duration::from_secs(2);
@@ -89,6 +93,16 @@ fn forwarded(name: &'static str) -> RhaiFunc {
                 && let Some(done) = without_a_call(&ctx, name, args.len(), lock.object())
             {
                 return done;
+            }
+            if let Some(queue) = args[0].read_lock::<Far<handles::Queue>>() {
+                let done = match (name, args.len()) {
+                    ("get", 1) => on_loan(&ctx, queue.object()),
+                    ("put", 2) => put_plain(&ctx, queue.object(), args[1]),
+                    _ => None,
+                };
+                if let Some(done) = done {
+                    return done;
+                }
             }
             let args: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
             callbacks::call(&ctx, name, args)
@@ -178,6 +192,40 @@ fn without_a_call(ctx: &NativeCallContext, name: &str, count: usize, about: &Far
         }
         _ => None,
     }
+}
+
+/// Puts a plain value into a queue that takes all.
+fn put_plain(ctx: &NativeCallContext, queue: &Arc<FarObject>, item: &Dynamic) -> Option<Outcome<Dynamic>> {
+    let is_short = item.read_lock::<rhai::ImmutableString>().is_none_or(|text| text.len() <= LONGEST_POST);
+    if !is_short || !is_plain(item) || item.is_shared() {
+        return None;
+    }
+    let bytes = write(item, &mut Luggage::default()).ok()?;
+    mark(ctx);
+    if let Err(stop) = door::enter() {
+        return Some(Err(stop.into_thrown(ctx, None)));
+    }
+    match queue.post_item(bytes, ctx.call_source().unwrap_or(""), with_current(|task| task.site()))? {
+        true => Some(Ok(Dynamic::UNIT)),
+        false => Some(unanswered(ctx, queue)),
+    }
+}
+
+/// The next item of a queue, when it lies here already.
+///
+/// # Errors
+/// When the task is told to stop; nothing is taken then.
+pub fn on_loan(ctx: &NativeCallContext, queue: &FarObject) -> Option<Outcome<Dynamic>> {
+    mark(ctx);
+    if let Err(stop) = door::enter() {
+        return Some(Err(stop.into_thrown(ctx, None)));
+    }
+    let item = queue.take_lent()?;
+    Some(
+        decode(&item, &Luggage::default()).or_else(|why| {
+            throw(ctx, "SendError", format!("{}() returned what nobody can read: {why}", ctx.fn_name()))
+        }),
+    )
 }
 
 /// The first stand-in in a value.

@@ -25,6 +25,9 @@ use crate::kernel::Holder;
 use crate::worker::pair::{End, Payload};
 use crate::worker::wire::{Descriptors, MOST_DESCRIPTORS};
 
+/// What is said where descriptors did not come with a message: the system had no numbers left for them.
+pub const LOST: &str = "a part of it did not come: a process that it goes through has too many files open";
+
 /// What is longer does not go through the socket.
 const BIG: usize = 64 << 10;
 
@@ -165,7 +168,7 @@ impl Luggage {
     /// # Errors
     /// When it is not there.
     pub fn fetch(&self, number: u64, place: u64, length: u64) -> Result<Vec<u8>, String> {
-        let file = self.descriptor(number).ok_or("a part of it did not come")?;
+        let file = self.descriptor(number).ok_or(LOST)?;
         let size = fstat(file).map_err(|error| error.to_string())?.st_size;
         let end = place.checked_add(length).filter(|end| i64::try_from(*end).is_ok_and(|end| end <= size));
         let (Some(_), Ok(length)) = (end, usize::try_from(length)) else {

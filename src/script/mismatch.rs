@@ -30,7 +30,7 @@ pub fn explain(host: &Host, call: &str) -> Mismatch {
     if signatures.is_empty() {
         return unknown(host, name, &given);
     }
-    Mismatch { message: describe(name, &given, &signatures), is_type_error: true }
+    Mismatch { message: describe(host, name, &given, &signatures), is_type_error: true }
 }
 
 /// `; did you mean …?` for a variable that is not there, used in `source`.
@@ -178,13 +178,13 @@ fn matches(wanted: &str, given: &str) -> bool {
 }
 
 /// Blames, of the signature that fits furthest, the first argument that does not fit, or the count.
-fn describe(name: &str, given: &[String], signatures: &[Signature]) -> String {
+fn describe(host: &Host, name: &str, given: &[String], signatures: &[Signature]) -> String {
     let people = |kind: &String| type_for_people(&simple_type(kind));
     if !name.starts_with(|c: char| c.is_alphabetic() || c == '_') {
         let between = given.iter().map(people).collect::<Vec<_>>().join(" and ");
         return format!("{name} does not work with {between}");
     }
-    if let Some(message) = no_method(name, given, signatures) {
+    if let Some(message) = no_method(host.engine(), name, given, signatures) {
         return message;
     }
     let fits = |s: &&Signature| s.parameters.iter().zip(given).take_while(|((_, w), g)| matches(w, g)).count();
@@ -217,19 +217,48 @@ fn is_method_of(kind: &str) -> bool {
     kind.starts_with(char::is_uppercase) && kind != "Dynamic"
 }
 
-/// All functions of this name are methods of other types than the first argument's.
-fn no_method(name: &str, given: &[String], signatures: &[Signature]) -> Option<String> {
+/// The first argument is a handle, or the functions of this name are methods of handles, and none of them is of its type.
+fn no_method(engine: &Engine, name: &str, given: &[String], signatures: &[Signature]) -> Option<String> {
     let first = given.first()?;
-    let mut owners = signatures
-        .iter()
-        .map(|s| s.parameters.first().map(|p| p.1.as_str()).filter(|kind| is_method_of(kind)))
-        .collect::<Option<Vec<&str>>>()?;
-    if owners.iter().any(|kind| matches(kind, first)) {
+    let mut owners: Vec<&str> = signatures.iter().filter_map(|s| Some(s.parameters.first()?.1.as_str())).collect();
+    if owners.iter().any(|kind| matches(kind, first)) || owners.is_empty() {
         return None;
     }
-    owners.sort_unstable();
-    owners.dedup();
-    Some(format!("{} has no {name}(); it is for {}", type_for_people(&simple_type(first)), owners.join(", ")))
+    let first = simple_type(first);
+    let is_handle = is_method_of(&first) && first != "Fn" && first != "Iterator";
+    let hint = if is_handle {
+        did_you_mean(name, methods_of(engine, &first).iter().map(String::as_str))
+    } else {
+        String::new()
+    };
+    let are_methods = owners.iter().all(|kind| is_method_of(kind));
+    if !are_methods && !is_handle {
+        return None;
+    }
+    let hint = if hint.is_empty() && are_methods {
+        owners.sort_unstable();
+        owners.dedup();
+        format!("; it is for {}", owners.join(", "))
+    } else {
+        hint
+    };
+    Some(format!("{} has no {name}(){hint}", type_for_people(&first)))
+}
+
+/// The names of a type's methods.
+fn methods_of(engine: &Engine, kind: &str) -> Vec<String> {
+    let mut methods = engine.collect_fn_metadata(
+        None::<&NativeCallContext>,
+        |f| {
+            let of = f.metadata.params_info.first().map(|p| parameter(p).1);
+            (of.as_deref() == Some(kind)).then(|| f.metadata.name.to_string())
+        },
+        true,
+    );
+    methods.retain(|name| name.starts_with(|c: char| c.is_alphabetic()) && !name.contains('$'));
+    methods.sort_unstable();
+    methods.dedup();
+    methods
 }
 
 /// `put() takes 1 or 2 arguments, not 3`.

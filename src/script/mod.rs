@@ -37,6 +37,7 @@ pub mod host;
 pub mod identity;
 pub mod iterate;
 pub mod jobs;
+pub mod lending;
 pub mod local;
 pub mod luggage;
 pub mod mismatch;

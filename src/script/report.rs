@@ -111,8 +111,22 @@ fn before(source: &Source, line: usize, column: usize, word: &str) -> Option<usi
 fn in_task(map: &Map) -> String {
     match text(map, "task").as_str() {
         "" | "main" => String::new(),
-        task => format!(", in thread {task:?}"),
+        // It is no place in that process, and the message has named it.
+        _ if text(map, "kind") == "WorkerDied" => String::new(),
+        task => format!(", in {} {task:?}", thread_or_process(map, task)),
     }
+}
+
+/// What the task of an error is, which the frame that says where it was made knows.
+fn thread_or_process(map: &Map, task: &str) -> &'static str {
+    let stack = map.get("stack").and_then(|stack| stack.read_lock::<Array>());
+    let frames = stack.iter().flat_map(|stack| stack.iter()).filter_map(|frame| frame.read_lock::<Map>());
+    let mut its = frames.filter(|frame| text(frame, "task") == task);
+    kind_of_task(its.next().as_deref())
+}
+
+fn kind_of_task(frame: Option<&Map>) -> &'static str {
+    if frame.is_some_and(|frame| frame.contains_key("process")) { "process" } else { "thread" }
 }
 
 fn excerpt(host: &Host, name: &str, line: usize, column: usize, note: &str) -> String {
@@ -144,7 +158,7 @@ fn describe_frame(frame: &Map) -> String {
     match text(frame, "task").as_str() {
         "" if frame.contains_key("module") => format!("  in {}, imported at {place}\n", text(frame, "module")),
         "" => format!("  in {}(), called at {place}\n", text(frame, "function")),
-        task => format!("  in thread {task:?}, made at {place}\n"),
+        task => format!("  in {} {task:?}, made at {place}\n", kind_of_task(Some(frame))),
     }
 }
 

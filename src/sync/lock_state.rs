@@ -138,7 +138,12 @@ impl Slab {
         Some(LockState { words: self.mapping.words().get(start..start + WORDS)? })
     }
 
-    /// A place for a lock; `None` when there is none left.
+    /// The first word at a place, for what is no lock; `None` when there is no such place.
+    pub fn word(&self, place: u32) -> Option<&AtomicU64> {
+        self.state(place).map(|state| state.word())
+    }
+
+    /// A place for a lock or a loan; `None` when there is none left.
     pub fn take(self: &Arc<Self>) -> Option<Place> {
         let mut free = self.free.lock();
         let number = match free.0.pop() {
@@ -163,6 +168,11 @@ impl Place {
     /// Its number.
     pub fn number(&self) -> u32 {
         self.number
+    }
+
+    /// Its first word, for what is no lock.
+    pub fn word(&self) -> &AtomicU64 {
+        self.state().word()
     }
 
     /// What lies there.

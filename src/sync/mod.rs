@@ -10,6 +10,7 @@ pub mod event;
 pub mod fault;
 pub mod future;
 pub mod latch;
+pub mod loan;
 pub mod lock;
 pub mod lock_state;
 pub mod memory;

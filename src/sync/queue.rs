@@ -17,6 +17,8 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use super::loan::{Lending, Lent};
+use super::lock_state::Place;
 use super::ordered::Ordered;
 use crate::kernel::events::Event;
 use crate::kernel::{ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
@@ -151,6 +153,8 @@ pub struct Queue<T> {
     core: Arc<ObjectCore>,
     maxsize: Option<usize>,
     store: Store<T>,
+    /// What another process may take. It counts as being in the queue until it is taken.
+    lent: Lent<T>,
     word: AtomicUsize,
     unfinished: AtomicUsize,
     getters: Side,
@@ -165,6 +169,7 @@ impl<T: Send + 'static> Queue<T> {
             core: ObjectCore::new(kind),
             maxsize,
             store: Store::new(order),
+            lent: Lent::default(),
             word: AtomicUsize::new(0),
             unfinished: AtomicUsize::new(0),
             getters: Side::default(),
@@ -264,6 +269,7 @@ impl<T: Send + 'static> Queue<T> {
     /// How many items are in it.
     pub fn len(&self) -> usize {
         door::query();
+        self.lent.count(|taken| self.is_gone(taken));
         self.word.load(Ordering::Acquire) / ONE
     }
 
@@ -285,6 +291,31 @@ impl<T: Send + 'static> Queue<T> {
     /// True when it takes every item at once: it has no bound, compares nothing and is open.
     pub fn takes_all(&self) -> bool {
         self.maxsize.is_none() && !matches!(self.store, Store::Priority(..)) && !self.is_closed()
+    }
+
+    /// Lends the next items to the process that has `place`: who gets one after the other need not ask for each. Only where
+    /// nothing is changed by that: nobody waits, nobody listens, and there is no bound that would be noticed.
+    pub fn lend(&self, place: &Arc<Place>, copy: impl FnMut(&T) -> Option<Vec<u8>>) -> Option<Lending> {
+        let is_of_use = self.maxsize.is_none()
+            && matches!(self.store, Store::Fifo(..))
+            && self.getters.count.load(Ordering::SeqCst) == 0
+            && !self.core.kernel().events().are_heard();
+        if !is_of_use {
+            return None;
+        }
+        self.lent.lend(place, |taken| self.is_gone(taken), || self.store.pop(), copy)
+    }
+
+    /// Takes back what was lent and is still there.
+    pub fn call_loan_back(&self) {
+        if self.lent.is_active() {
+            self.lent.call_back(|taken| self.is_gone(taken));
+            self.getters.nudge();
+        }
+    }
+
+    fn is_gone(&self, taken: usize) {
+        self.word.fetch_sub(taken * ONE, Ordering::SeqCst);
     }
 
     /// True after [`Queue::close`].
@@ -376,7 +407,8 @@ impl<T: Send + 'static> Queue<T> {
     /// `None` when there is nothing to take. The other side is told by [`Queue::after_pop`], as with [`Queue::try_push`].
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
-            if let Some(item) = self.store.pop() {
+            let lent = if self.lent.is_active() { self.lent.pop(|taken| self.is_gone(taken)) } else { None };
+            if let Some(item) = lent.or_else(|| self.store.pop()) {
                 let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
                 self.tell(|task, object| Event::Got { task, object, size });
                 return Some(Ok(item));

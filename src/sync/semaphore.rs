@@ -4,6 +4,7 @@
 //! never has more than it began with; waiters are served strictly in order of arrival (a permit is handed to the first
 //! waiter, never left for a newcomer).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,11 +12,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
-use crate::kernel::{ObjectCore, Operation, Ticket, WaitQueue, Waitable, Waker, block, door};
+use crate::kernel::{ObjectCore, Operation, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
 
 struct State {
     permits: usize,
     waiters: WaitQueue,
+    /// What tasks of other simulated processes have taken, less what they have given back.
+    lent: HashMap<TaskId, i64>,
 }
 
 /// See the module.
@@ -38,7 +41,11 @@ impl Semaphore {
 
     fn make(kind: &'static str, permits: usize, bound: Option<usize>) -> Arc<Semaphore> {
         let core = ObjectCore::new(kind);
-        Arc::new(Semaphore { core, bound, state: Mutex::new(State { permits, waiters: WaitQueue::default() }) })
+        Arc::new(Semaphore {
+            core,
+            bound,
+            state: Mutex::new(State { permits, waiters: WaitQueue::default(), lent: HashMap::new() }),
+        })
     }
 
     /// Takes a permit, waiting at most `limit`.
@@ -54,7 +61,7 @@ impl Semaphore {
     }
 
     /// Takes a permit if there is one.
-    pub fn try_acquire(&self) -> bool {
+    pub fn try_acquire(self: &Arc<Self>) -> bool {
         door::query();
         self.take()
     }
@@ -63,7 +70,7 @@ impl Semaphore {
     ///
     /// # Errors
     /// [`Fault::ReleasedTooOften`], and then none is given back.
-    pub fn release(&self, n: usize) -> Result<(), Fault> {
+    pub fn release(self: &Arc<Self>, n: usize) -> Result<(), Fault> {
         door::point();
         let mut state = self.state.lock();
         let permits = state.permits.saturating_add(n);
@@ -72,6 +79,8 @@ impl Semaphore {
         }
         state.permits = permits;
         state.serve();
+        drop(state);
+        self.note(0i64.saturating_sub_unsigned(n as u64));
         Ok(())
     }
 
@@ -91,13 +100,35 @@ impl Semaphore {
         TakePermit { semaphore: self.clone(), ticket: Ticket::default() }
     }
 
-    fn take(&self) -> bool {
+    fn take(self: &Arc<Self>) -> bool {
         let mut state = self.state.lock();
         let free = state.permits > 0 && state.waiters.is_empty();
         if free {
             state.permits -= 1;
+            drop(state);
+            self.note(1);
         }
         free
+    }
+
+    /// The current task has taken so many, or given them back.
+    fn note(self: &Arc<Self>, taken: i64) {
+        let taker = with_current(|task| {
+            let is_elsewhere = task.kernel().is_sim() && task.process() != self.core.home();
+            is_elsewhere.then(|| task.id())
+        });
+        let Some(taker) = taker else {
+            return;
+        };
+        let mut state = self.state.lock();
+        let its = state.lent.entry(taker).or_default();
+        *its = its.saturating_add(taken);
+        if *its == 0 {
+            state.lent.remove(&taker);
+        }
+        drop(state);
+        let me: Arc<dyn Waitable> = self.clone();
+        self.core.kernel().list(&me);
     }
 }
 
@@ -112,6 +143,16 @@ impl State {
 impl Waitable for Semaphore {
     fn core(&self) -> &Arc<ObjectCore> {
         &self.core
+    }
+
+    fn taker_killed(&self, task: TaskId) {
+        let mut state = self.state.lock();
+        if let Some(count) = state.lent.remove(&task).and_then(|its| usize::try_from(its).ok()) {
+            let permits = state.permits.saturating_add(count);
+            // What is there already has been given back by somebody else.
+            state.permits = permits.min(self.bound.unwrap_or(usize::MAX));
+            state.serve();
+        }
     }
 
     fn state(&self) -> String {
@@ -135,7 +176,11 @@ impl Operation for TakePermit {
             state.serve();
         }
         match state.waiters.granted(&self.ticket) {
-            true => Poll::Ready(()),
+            true => {
+                drop(state);
+                self.semaphore.note(1);
+                Poll::Ready(())
+            }
             false => Poll::Pending,
         }
     }

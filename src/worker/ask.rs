@@ -73,6 +73,19 @@ pub enum Ask {
     Call(Call),
     /// The same where nobody waits for the answer: only a failure is told.
     Post(Call),
+    /// A value that is nothing but a few bytes is to be put into a queue; nobody waits for the answer, as with `Post`.
+    Put {
+        /// The number of the call.
+        number: u64,
+        /// Who makes it.
+        task: u64,
+        /// The entry that the queue is.
+        entry: u64,
+        /// The value; only `script/` can read it.
+        item: ByteBuf,
+        /// Where the call stands, as a [`crate::kernel::Site`] of the other side.
+        site: u64,
+    },
     /// The caller does not want to wait for the answer to this call any more.
     Stop(u64),
     /// Nobody in the process can do anything until another answer comes than those that have come so far, which are so many.
@@ -99,6 +112,17 @@ pub enum Told {
     PostFailed(u64, ByteBuf),
     /// This entry is a queue that is closed: whoever puts something in has to wait for the answer.
     Closed(u64),
+    /// The next items of the queue that this entry is, which the process may take without asking.
+    Lent {
+        /// The entry.
+        entry: u64,
+        /// Where in the slab the state of the loan is.
+        place: u32,
+        /// The number of the loan.
+        number: u64,
+        /// The items; only `script/` can read them.
+        copies: Vec<ByteBuf>,
+    },
 }
 
 /// What became of a call.

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use serde_bytes::ByteBuf;
+
 use super::ask::{Exported, SharedLock};
 use super::link::Link;
 use crate::kernel::{Enders, ObjectCore, Site, Waitable, door};
@@ -59,6 +61,17 @@ impl FarObject {
     /// True for a queue that has room for all and is not known to be closed.
     pub fn takes_posts(&self) -> bool {
         self.is_boundless && !self.link.is_closed(self.entry)
+    }
+
+    /// Puts a value that is nothing but bytes into this queue, for the current task at `site` in `source`, without waiting for an
+    /// answer: false when nobody hears it any more, `None` when that has to be asked for.
+    pub fn post_item(&self, item: Vec<u8>, source: &str, site: Site) -> Option<bool> {
+        if self.takes_posts() { self.link.post_item(self.entry, item, source, site) } else { None }
+    }
+
+    /// The next item of this queue, if one is on loan here.
+    pub fn take_lent(&self) -> Option<ByteBuf> {
+        if self.is_boundless { self.link.take_lent(self.entry) } else { None }
     }
 
     /// The number of its entry on the other side.

@@ -6,7 +6,7 @@
 //! Invariants: each call has one answer, and one task that takes it; a task that has called is made known before, and made
 //! known to be over when it ends.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -29,6 +29,7 @@ use crate::kernel::{
     Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
     with_current,
 };
+use crate::sync::loan::LoanWord;
 use crate::sync::lock_state::Slab;
 
 /// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
@@ -38,18 +39,17 @@ const PATIENCE: Duration = Duration::from_micros(50);
 const POSTS: u64 = 256;
 
 /// What was looked up last.
-#[derive(Clone, Copy)]
 struct Last {
     /// The link, how often tasks were forgotten by then, and the task.
     key: (usize, u64, TaskId),
-    /// Where the text of the source's name lies.
-    place: (usize, usize),
+    source: String,
     me: u64,
     number: u16,
 }
 
 thread_local! {
-    static LAST: Cell<Last> = const { Cell::new(Last { key: (0, 0, TaskId(0)), place: (0, 0), me: 0, number: 0 }) };
+    static LAST: RefCell<Last> =
+        const { RefCell::new(Last { key: (0, 0, TaskId(0)), source: String::new(), me: 0, number: 0 }) };
 }
 
 struct State {
@@ -69,6 +69,15 @@ struct State {
     failed: HashMap<TaskId, Letter<ByteBuf>>,
     /// The queues that are closed.
     closed: HashSet<u64>,
+    /// What may be taken of queues without asking.
+    lent: HashMap<u64, LentItems>,
+}
+
+/// Items on loan: the place of the loan's state, its number, and the items.
+struct LentItems {
+    place: u32,
+    number: u64,
+    copies: Vec<ByteBuf>,
 }
 
 struct Open {
@@ -156,6 +165,7 @@ impl Link {
             sources: HashMap::new(),
             failed: HashMap::new(),
             closed: HashSet::new(),
+            lent: HashMap::new(),
         };
         let link = Arc::new(Link {
             core: ObjectCore::new_in(kernel, "Link", Site::NONE),
@@ -229,6 +239,28 @@ impl Link {
             state.say_with(&Ask::Post(call), descriptors);
             state.outgoing.source().is_none()
         };
+        self.is_posted(number, is_out)
+    }
+
+    /// The same for putting a value that is nothing but bytes into the queue that is entry `entry`, from `site` in `source`. `None`
+    /// when it has to be a call: the other side does not know who and where this is yet, or the task has to hear of a failure.
+    pub(super) fn post_item(self: &Arc<Self>, entry: u64, item: Vec<u8>, source: &str, site: Site) -> Option<bool> {
+        let (_, source) = self.me_and_source(Some(source))?;
+        let site = Site::new(source, site.line(), site.column()).to_bits();
+        let task = with_current(|task| task.id().0);
+        let (number, is_out) = {
+            let mut state = self.state.lock();
+            if !state.failed.is_empty() {
+                return None;
+            }
+            let number = self.calls.fetch_add(1, Ordering::Relaxed);
+            state.say(&Ask::Put { number, task, entry, item: ByteBuf::from(item), site });
+            (number, state.outgoing.source().is_none())
+        };
+        Some(self.is_posted(number, is_out))
+    }
+
+    fn is_posted(self: &Arc<Self>, number: u64, is_out: bool) -> bool {
         self.posted.store(true, Ordering::Release);
         self.unsettled.store(true, Ordering::Release);
         // The other side is not to be left behind, nor a task to run ahead of its own failures.
@@ -291,16 +323,18 @@ impl Link {
     pub(super) fn me_and_source(&self, source: Option<&str>) -> Option<(u64, u16)> {
         let task = with_current(|task| task.id());
         let key = (std::ptr::from_ref(self).addr(), self.changes.load(Ordering::Acquire), task);
-        let place = source.map_or((0, 0), |source| (source.as_ptr().addr(), source.len()));
-        let last = LAST.get();
-        if last.key == key && (source.is_none() || last.place == place) {
-            return Some((last.me, last.number));
-        }
-        let state = self.state.lock();
-        let me = state.known.get(&task).copied().flatten()?;
-        let number = source.map_or(Some(0), |source| state.sources.get(source).copied())?;
-        LAST.set(Last { key, place, me, number });
-        Some((me, number))
+        LAST.with_borrow_mut(|last| {
+            if last.key == key && source.is_none_or(|source| last.source == source) {
+                return Some((last.me, last.number));
+            }
+            let state = self.state.lock();
+            let me = state.known.get(&task).copied().flatten()?;
+            let number = source.map_or(Some(0), |source| state.sources.get(source).copied())?;
+            last.key = key;
+            source.unwrap_or_default().clone_into(&mut last.source);
+            (last.me, last.number) = (me, number);
+            Some((me, number))
+        })
     }
 
     /// A task, which stands here for one of another process, is about to be ended with that process.
@@ -338,7 +372,25 @@ impl Link {
         self.slab.as_deref()
     }
 
+    /// The next item of what is on loan here of the queue that this entry is. None where the task has to hear of a failure
+    /// first.
+    pub(super) fn take_lent(&self, entry: u64) -> Option<ByteBuf> {
+        let mut state = self.state.lock();
+        if !state.failed.is_empty() {
+            return None;
+        }
+        let lent = state.lent.get_mut(&entry)?;
+        let word = self.slab()?.word(lent.place)?;
+        let item = LoanWord::of(word).take(lent.number).and_then(|i| lent.copies.get_mut(i)).map(std::mem::take);
+        if item.is_none() {
+            // All of it was taken, or it was called back.
+            state.lent.remove(&entry);
+        }
+        item
+    }
+
     pub(super) fn dropped(&self, entry: u64) {
+        self.state.lock().lent.remove(&entry);
         self.say(&Ask::Dropped(entry));
         self.unsettled.store(true, Ordering::Release);
     }
@@ -390,6 +442,9 @@ impl State {
                     self.failed.entry(TaskId(task)).or_insert(Letter { message, descriptors });
                 }
                 Told::Closed(entry) => _ = self.closed.insert(entry),
+                Told::Lent { entry, place, number, copies } => {
+                    self.lent.insert(entry, LentItems { place, number, copies });
+                }
             }
         }
     }

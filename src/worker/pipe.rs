@@ -87,8 +87,8 @@ impl Incoming {
             }
         }
         if came.flags.contains(ReturnFlags::CTRUNC) {
-            // The system had no numbers left for them.
-            return Err(Errno::MFILE);
+            self.frames.lose_descriptors();
+            self.is_dry = false;
         }
         self.frames.push(&self.piece[..came.bytes]);
         Ok(came.bytes)
@@ -113,6 +113,11 @@ impl Incoming {
     /// True when the next message is here, or nothing comes any more.
     pub fn is_ready(&self) -> bool {
         self.ended || self.frames.has_message()
+    }
+
+    /// True when the next message is here.
+    pub fn has_message(&self) -> bool {
+        self.frames.has_message()
     }
 
     /// True when nothing comes any more.

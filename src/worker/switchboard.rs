@@ -84,6 +84,11 @@ impl Line {
         self.traffic.lock().incoming.take().ok().flatten()
     }
 
+    /// True when something that it has asked is here already.
+    pub fn has_more(&self) -> bool {
+        self.traffic.lock().incoming.has_message()
+    }
+
     /// True when nothing more will be asked.
     pub fn has_ended(&self) -> bool {
         self.traffic.lock().incoming.has_ended()

@@ -117,7 +117,8 @@ pub struct Frames {
     bytes: Vec<u8>,
     /// How many of them were taken already.
     taken: usize,
-    descriptors: VecDeque<OwnedFd>,
+    /// `None` where the rest of a message's own was lost.
+    descriptors: VecDeque<Option<OwnedFd>>,
     longest: u64,
 }
 
@@ -144,7 +145,7 @@ impl Frames {
 
     /// What has come and was not taken.
     pub fn into_rest(mut self) -> (Vec<u8>, Vec<OwnedFd>) {
-        (self.bytes.split_off(self.taken), self.descriptors.into())
+        (self.bytes.split_off(self.taken), self.descriptors.into_iter().flatten().collect())
     }
 
     /// Adds what came.
@@ -161,7 +162,12 @@ impl Frames {
 
     /// Adds descriptors that came with it.
     pub fn push_descriptors(&mut self, descriptors: impl IntoIterator<Item = OwnedFd>) {
-        self.descriptors.extend(descriptors);
+        self.descriptors.extend(descriptors.into_iter().map(Some));
+    }
+
+    /// More should have come with it, for which the system had no numbers left. The message they belong to comes without any.
+    pub fn lose_descriptors(&mut self) {
+        self.descriptors.push_back(None);
     }
 
     /// The next message, if all of it has come.
@@ -177,11 +183,13 @@ impl Frames {
         let Some(message) = rest.get(..length) else {
             return self.none_yet(count);
         };
-        if count > self.descriptors.len() {
-            return Err(invalid("descriptors are missing: one of the two processes may have too many open".into()));
+        let lost = self.descriptors.iter().take(count).position(Option::is_none);
+        if lost.is_none() && count > self.descriptors.len() {
+            return Err(invalid("descriptors are missing".into()));
         }
         let message = rmp_serde::from_slice(message).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-        let descriptors = self.descriptors.drain(..count).map(Arc::new).collect();
+        let its = self.descriptors.drain(..lost.map_or(count, |at| at + 1));
+        let descriptors = if lost.is_some() { Vec::new() } else { its.flatten().map(Arc::new).collect() };
         self.taken += PREFIX + length;
         if self.taken == self.bytes.len() {
             // Nobody keeps the room of a message that was large once.
@@ -302,6 +310,14 @@ mod tests {
             frames.push(rest);
         }
         assert_eq!(seen, numbers);
+        // Where some were lost, its message has none, and the next one its own.
+        let mut lossy = Frames::default();
+        lossy.push(&stream);
+        lossy.push_descriptors([a_descriptor()]);
+        lossy.lose_descriptors();
+        lossy.push_descriptors([a_descriptor()]);
+        let counts = [(); 2].map(|()| lossy.take::<ToWorker>().unwrap().unwrap().descriptors.len());
+        assert_eq!(counts, [0, 1]);
         // Too few, too many without a message, and a number that no message has.
         let mut few = Frames::default();
         few.push(&stream);
