@@ -200,12 +200,29 @@ fn script_position(words: &[OsString]) -> Option<usize> {
     None
 }
 
-/// The manual page.
+/// The manual page: orch, then each of its commands.
 pub fn manual() -> String {
+    let mut command = Cli::command();
+    command.build();
+    let mut page = rendered(|text| clap_mangen::Man::new(command.clone()).render(text));
+    for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
+        let man = clap_mangen::Man::new(part.clone());
+        let sections = rendered(|text| {
+            man.render_synopsis_section(text)?;
+            man.render_description_section(text)?;
+            man.render_options_section(text)?;
+            man.render_extra_section(text)
+        });
+        page.push_str(&format!(".SH ORCH {}\n", part.get_name().to_uppercase()));
+        page.push_str(&sections.replace(".SH ", ".SS "));
+    }
+    page
+}
+
+fn rendered(render: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> String {
     let mut text = Vec::new();
-    let page = clap_mangen::Man::new(Cli::command());
     // Memory takes all that is written.
-    let _written = page.render(&mut text);
+    let _written = render(&mut text);
     String::from_utf8_lossy(&text).into_owned()
 }
 

@@ -135,10 +135,7 @@ fn place(typed: &str) -> Place<'_> {
     }
     let mut path = Vec::new();
     let mut at = mark;
-    loop {
-        let Some(name) = at.checked_sub(1) else {
-            break;
-        };
+    while let Some(name) = at.checked_sub(1) {
         match lexed.list[name].kind {
             Kind::Word => path.push(piece(typed, &lexed, name)),
             Kind::Text if path.is_empty() => return Place::MemberOf("string", word_of(typed, word)),

@@ -18,6 +18,9 @@ pub struct Window {
 /// No line is narrower, whatever is indented.
 const NARROWEST: usize = 16;
 
+/// With fewer columns nothing but numbers is said of what is left out.
+const ROOMY: usize = 36;
+
 /// How deep values are followed: one can hold itself.
 const DEEPEST: usize = 24;
 
@@ -35,8 +38,9 @@ struct Sheet<'a> {
 }
 
 impl Sheet<'_> {
-    fn is_full(&self) -> bool {
-        self.lines.len() + 1 >= self.window.lines
+    /// True when no more items fit at this depth: each level needs a line for what is left out, and one for its end.
+    fn is_full(&self, depth: usize) -> bool {
+        self.lines.len() + 2 * (depth + 1) >= self.window.lines
     }
 
     /// Adds a value after `before`, with `after` behind it.
@@ -50,7 +54,7 @@ impl Sheet<'_> {
         if let Some(array) = value.read_lock::<Array>().filter(|_| depth < DEEPEST) {
             self.lines.push(format!("{indent}{before}["));
             for (i, item) in array.iter().enumerate() {
-                if self.is_full() {
+                if self.is_full(depth) {
                     self.more(array.len() - i, "item", depth + 1);
                     break;
                 }
@@ -61,7 +65,7 @@ impl Sheet<'_> {
         if let Some(map) = value.read_lock::<Map>().filter(|_| depth < DEEPEST) {
             self.lines.push(format!("{indent}{before}#{{"));
             for (i, (key, item)) in map.iter().enumerate() {
-                if self.is_full() {
+                if self.is_full(depth) {
                     self.more(map.len() - i, "entry", depth + 1);
                     break;
                 }
@@ -133,7 +137,8 @@ fn shortened(host: &Host, value: &Dynamic, columns: usize) -> String {
         if let Some(all) = whole.then(|| quoted(&text)).filter(|all| all.width() <= columns) {
             return all;
         }
-        let note = format!("… ({} characters)", grouped(text.chars().count()));
+        let count = grouped(text.chars().count());
+        let note = if columns < ROOMY { format!("… {count}") } else { format!("… ({count} characters)") };
         let mut shown = quoted(&cut(&text, columns.saturating_sub(note.width() + 2).max(4)));
         shown.push_str(&note);
         return shown;
@@ -150,6 +155,9 @@ fn shortened(host: &Host, value: &Dynamic, columns: usize) -> String {
 
 fn bytes(blob: &[u8], columns: usize) -> String {
     let most = columns.saturating_sub(32) / 3;
+    if columns < ROOMY && blob.len() > 4 {
+        return format!("blob({})", grouped(blob.len()));
+    }
     let shown: Vec<String> = blob.iter().take(most.max(4)).map(|byte| format!("{byte:02x}")).collect();
     let dots = if shown.len() < blob.len() { " …" } else { "" };
     let plural = if blob.len() == 1 { "" } else { "s" };
@@ -175,6 +183,9 @@ fn plain(host: &Host, value: &Dynamic) -> String {
             format!("function {}", function.fn_name())
         };
     }
+    if let Ok(character) = value.as_char() {
+        return format!("{character:?}");
+    }
     let mut scope = Scope::new();
     scope.push_dynamic("it", value.clone());
     let shown = host.engine().eval_with_scope::<String>(&mut scope, "it.to_debug()");
@@ -192,4 +203,64 @@ pub fn grouped(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::kernel::{Kernel, Setup};
+    use crate::script::Output;
+
+    struct Nowhere;
+
+    impl Output for Nowhere {
+        fn print(&self, _text: &str) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn say(&self, _text: &str) {}
+    }
+
+    fn shown(code: &str, columns: usize, lines: usize) -> String {
+        let host = Host::new(Kernel::new(Setup::Real), Box::new(Nowhere), Vec::new());
+        let it = host.engine().eval::<Dynamic>(code).expect("the code of the test works");
+        value(&host, &it, Window { columns, lines })
+    }
+
+    #[test]
+    fn what_fits_is_on_one_line() {
+        assert_eq!(
+            shown("[1, \"it's\", 'c', #{a: (), \"b c\": 2.0}]", 80, 20),
+            "[1, \"it's\", 'c', #{a: (), \"b c\": 2.0}]"
+        );
+        assert_eq!(shown("[]", 80, 20), "[]");
+        assert_eq!(shown("|x| x", 80, 20), "closure");
+        assert_eq!(shown("blob(2, 255)", 80, 20), "blob(2 bytes: ff ff)");
+    }
+
+    #[test]
+    fn what_does_not_fit_says_how_much_there_is() {
+        let code = "let a = []; a.pad(100, \"0123456789\"); a";
+        assert_eq!(
+            shown(code, 40, 6),
+            "[\n  \"0123456789\",\n  \"0123456789\",\n  \"0123456789\",\n  … 97 more items\n]"
+        );
+        let text = shown("let s = \"\"; s.pad(2000, 'é'); s", 40, 20);
+        assert!(text.ends_with("\"… (2,000 characters)") && text.chars().count() <= 4 * 40, "{text}");
+        let nested = shown("let a = []; a.pad(50, 7); #{deep: [a, a], x: 1}", 30, 12);
+        assert!(nested.lines().count() <= 12 && nested.contains("more items"), "{nested}");
+        assert!(nested.ends_with("}"), "{nested}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_window() {
+        for columns in [30, 40, 80] {
+            let code = "let s = \"\"; s.pad(900, \"→x\"); [s, #{key: s, list: [s, [s, blob(500, 1)]]}, 1.5]";
+            for line in shown(code, columns, 40).lines() {
+                assert!(line.width() <= columns, "{columns}: {line}");
+            }
+        }
+    }
 }

@@ -157,6 +157,7 @@ mod tests {
                 "#{a: 1}",
                 "let f = |x| x",
                 "for x in [1] { }",
+                "throw",
             ],
         );
     }
@@ -207,10 +208,8 @@ mod tests {
                 "if a",
                 "try { a }",
                 "for x in",
-                "with a as b",
                 "import",
                 "/// Of a function.",
-                "throw",
             ],
         );
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use rhai::{Caches, Dynamic, FuncArgs, GlobalRuntimeState, ImmutableString, Module, Position, Scope, Shared};
+use rhai::{Caches, Dynamic, GlobalRuntimeState, ImmutableString, Module, Position, Scope, Shared};
 
 use super::constants::Constants;
 use super::handler::{Raised, settled};
@@ -16,7 +16,7 @@ use super::report;
 use super::run::{self, Script};
 use super::source::{LAST, TYPED};
 use super::statements::kind_of;
-use super::throw::{Ending, Outcome, Thrown};
+use super::throw::{Ending, Thrown};
 use super::tokens::tokens;
 use crate::kernel::current;
 use crate::kernel::handling::HandlerError;
@@ -86,17 +86,6 @@ impl Session {
             Ok(value) => Ran::Value(value.flatten()),
             Err(error) => self.failed(host, &script.name, error),
         }
-    }
-
-    /// Calls one of the functions that any entry can call.
-    ///
-    /// # Errors
-    /// Those of the function.
-    pub fn call(&self, host: &Host, name: &str, args: impl FuncArgs) -> Outcome<Dynamic> {
-        let global = self.surroundings(host, TYPED);
-        let ctx =
-            rhai::NativeCallContext::new_with_all_fields(host.engine(), name, None, &global, rhai::Position::NONE);
-        ctx.call_fn(name, args)
     }
 
     fn surroundings(&self, host: &Host, source: &str) -> GlobalRuntimeState {
@@ -183,11 +172,6 @@ impl Session {
     /// The functions that were defined: name, parameters and comments; the latest first.
     pub fn functions(&self) -> Vec<(String, Vec<String>, String)> {
         functions_of(self.libraries.iter().rev().map(AsRef::as_ref))
-    }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        *self = Session::default();
     }
 }
 

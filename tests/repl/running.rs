@@ -95,7 +95,7 @@ fn processes_know_what_was_typed_and_print_above_the_prompt() {
     screen.shows("late 2\norch> let typed = 1");
     screen.enters("");
     screen.enters("fn bad() { no_such_thing } spawn_process(bad).join()");
-    screen.shows("--> repl:10:1:12, in thread");
+    screen.shows("--> repl:10:1:12, in process \"Process-4\"");
     // Nobody asks about this one: it is told before the next prompt, once.
     screen.enters("let failing = spawn_thread(bad); while failing.is_alive() { sleep(0.01); }");
     screen.shows("error: ErrorVariableNotFound: there is no variable \"no_such_thing\" here\n  --> repl:10:1:12, in thread \"Thread-1\"");
