@@ -48,6 +48,9 @@ use show::Window;
 /// How often the prompt looks whether a command has given the terminal back.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// How often in a row the terminal may fail.
+const MOST_FAILURES: usize = 3;
+
 /// How often, and how many times, it is looked whether all that processes have written was passed on.
 const LOOK: Duration = Duration::from_millis(1);
 const LOOKS: usize = 50;
@@ -229,6 +232,7 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
     });
     shared.print(&format!("orch {}: `help` says what can be said here\n", env!("CARGO_PKG_VERSION")));
     let prompt = ObjectCore::new("Prompt");
+    let mut failures = 0;
     while !shared.host.kernel().is_over() {
         shared.host.tell_unasked();
         // Who types has seen what failed so far.
@@ -250,6 +254,11 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
             Ok(Ok(Some(Typed::Entry(text)))) => run(shared, &text),
             Ok(Ok(Some(Typed::Cleared) | None)) => Next::GoOn,
             Ok(Ok(Some(Typed::End))) => Next::End,
+            // It may only have been slow to say where its cursor is.
+            Ok(Err(error)) if failures < MOST_FAILURES && error.raw_os_error().is_none() => {
+                failures += 1;
+                continue;
+            }
             Ok(Err(error)) => {
                 shared.host.say(&format!("error: cannot read from the terminal: {error}\n"));
                 return Some(1);
@@ -263,6 +272,7 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
                 None => Next::GoOn,
             },
         };
+        failures = 0;
         match next {
             Next::GoOn => {}
             Next::End => {

@@ -165,8 +165,13 @@ fn commands_and_help_say_what_is_to_be_said() {
     screen.enters(":time 6 * 7");
     screen.shows("\n42\n0.");
     screen.enters("let t = spawn_thread(|| sleep(1000))");
+    // It may not sleep at once.
+    screen.enters("while !t.is_alive() { sleep(0.01); }");
     screen.enters(":tasks");
-    screen.shows("\"Thread-1\": waits in sleep()");
+    while !screen.text().contains("\"Thread-1\": waits in sleep()") {
+        assert!(screen.text().contains("\"Thread-1\": "), "{}", screen.text());
+        screen.enters(":tasks");
+    }
     screen.enters("t.cancel()");
     screen.enters(":vars");
     screen.shows("loaded: int");

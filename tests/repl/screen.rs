@@ -154,7 +154,10 @@ impl Screen {
     #[track_caller]
     pub fn end(mut self) -> (Seen, tempfile::TempDir) {
         // What it says last may be a question.
-        self.look(Duration::from_millis(50));
+        let begun = Instant::now();
+        while !self.pty.has_ended() && begun.elapsed() < LIMIT {
+            self.look(Duration::from_millis(50));
+        }
         let mut seen = self.pty.end();
         seen.stdout = self.written + &seen.stdout;
         (seen, self.folder)

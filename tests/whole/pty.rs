@@ -74,6 +74,11 @@ impl Pty {
         tcsetwinsize(&self.theirs, size_of(lines, columns)).unwrap();
     }
 
+    /// True once the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
     /// The number of the program.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
