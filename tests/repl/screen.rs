@@ -54,8 +54,12 @@ impl Screen {
     /// Types a line, and waits until its result is there and the prompt is back.
     #[track_caller]
     pub fn enters(&mut self, line: &str) {
-        let prompts = self.prompts();
         self.types(line);
+        // What is typed while the line is drawn anew is seen late; until then the prompt looks empty.
+        let typed: String = line.chars().filter(|c| !c.is_whitespace()).collect();
+        let all = |screen: &Screen| screen.before_cursor().chars().filter(|c| !c.is_whitespace()).collect::<String>();
+        self.until(&format!("{line:?} on the screen"), |screen| all(screen).ends_with(&typed));
+        let prompts = self.prompts();
         self.types("\r");
         self.until(&format!("the prompt after {line:?}"), |screen| screen.prompts() > prompts && screen.is_at_prompt());
     }
@@ -80,6 +84,15 @@ impl Screen {
             lines.pop();
         }
         lines.join("\n")
+    }
+
+    /// What stands before the cursor: behind it there may be a rest that is only proposed.
+    fn before_cursor(&self) -> String {
+        let (row, column) = self.parser.screen().cursor_position();
+        let mut rows: Vec<String> = self.parser.screen().rows(0, column).take(usize::from(row) + 1).collect();
+        let last = rows.pop().unwrap_or_default();
+        let above: Vec<String> = self.text().lines().take(usize::from(row)).map(str::to_string).collect();
+        above.join("\n") + &last
     }
 
     /// The line the cursor is in.
