@@ -184,7 +184,7 @@ fn closed_streams() {
 fn the_reader_of_orch_is_gone() {
     let mut family = Family::new();
     let script = format!("let child = sh(`{}`).start();\nfor i in 0..1000000 {{ print(i); }}\n", family.everyone());
-    let seen = within("$ORCH | head -2", &script);
+    let seen = within("$ORCH | head -2", &script).without_waiting();
     assert!(seen.stdout == "0\n1\n" && seen.stderr.lines().count() <= 6, "{}", seen.for_people());
     family.is_gone();
     let seen = within(
@@ -229,7 +229,7 @@ fn what_cannot_be_ended() {
     );
     let line = "cp \"$(which setpriv)\" become && chmod 4755 become && \
                 exec setpriv --reuid=54321 --regid=54321 --clear-groups \"$0\" run script.rhai";
-    let seen = within(line, &script);
+    let seen = within(line, &script).without_waiting();
     if seen.stdout != "ready\ntrue\n" {
         return skipped("a setuid program", seen.for_people().as_str());
     }

@@ -31,10 +31,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("duct", &["src/command/"]),
     ("signal_hook", &["src/signals/"]),
     ("hmac", &["src/worker/"]),
-    ("sha2", &["src/worker/"]),
+    // Keys are proved with it there, and files summed here.
+    ("sha2", &["src/worker/", "src/io/"]),
+    ("md5", &["src/io/"]),
+    ("regex", &["src/script/"]),
+    ("serde_json", &["src/script/"]),
+    ("unicode_width", &["src/script/", "src/repl/"]),
     ("reedline", &["src/repl/"]),
     ("nu_ansi_term", &["src/repl/"]),
-    ("unicode_width", &["src/repl/"]),
     ("clap_mangen", &["src/cli/"]),
 ];
 

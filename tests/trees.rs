@@ -29,7 +29,7 @@ fn ended_by(then: &str) -> Seen {
     live.put_file("go");
     let seen = live.end();
     family.is_gone();
-    seen
+    seen.without_waiting()
 }
 
 #[test]
@@ -331,7 +331,7 @@ fn children_of_a_shell_that_became_orch_stay() {
     ]);
     shell.current_dir(program.own_folder()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let seen = whole::program::finish(shell.spawn().unwrap(), "exec".into());
-    seen.prints("");
+    seen.without_waiting().prints("");
     family.is_gone();
     assert_eq!(other.alive().len(), 1);
     other.end();

@@ -11,8 +11,10 @@ const EXAMPLES: &str = "Examples:
   orch run --sim --seed 7 script.rhai        simulated time, repeatable to the byte
   orch run --until 45 script.rhai            end it after 45 seconds
   orch repl                                  type one line after the other
+  orch run --trace t.json script.rhai        write what happens, for Perfetto
   orch eval '(1..4).map(|n| n * n)'          run a line and print its value
   orch map -j8 gzip {} ::: *.log              run a command for each of many arguments
+  orch dump PID; orch top PID                what a running orch does, once or live
   orch doc Queue                             look something up
   orch doc --definitions defs                definitions for editors
 
@@ -40,6 +42,10 @@ pub enum Command {
     Repl(ReplOptions),
     /// Run a command for each of many arguments, several at once
     Map(Box<MapOptions>),
+    /// What a running orch does, asked from another terminal
+    Dump(DumpOptions),
+    /// A live view of a running orch: q quits, k ends a process after asking
+    Top(TopOptions),
     /// The reference, or one entry of it with its examples
     Doc(DocOptions),
     /// The manual page, as troff: `orch man | man -l -`, or into a file `orch.1`
@@ -59,11 +65,50 @@ pub struct RunOptions {
     /// End the run after so many seconds (simulated ones under --sim), orderly, with status 0
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub until: Option<f64>,
+    #[command(flatten)]
+    pub see: SeeOptions,
+    /// Look in this folder, too, for modules that a script imports; before those of ORCH_PATH
+    #[arg(long, value_name = "DIR")]
+    pub path: Vec<PathBuf>,
     /// The script; `-` reads it from the standard input
     pub script: PathBuf,
     /// The script's arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     args: Vec<OsString>,
+}
+
+/// What is written down of a run.
+#[derive(Args)]
+pub struct SeeOptions {
+    /// Write what happens, for https://ui.perfetto.dev or chrome://tracing
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// Write a page that shows what happened: timeline, waits, contended locks, slow commands
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Print a short table at the end, on the standard error
+    #[arg(long)]
+    pub stats: bool,
+}
+
+/// Options of `orch dump`.
+#[derive(Args)]
+pub struct DumpOptions {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// The process of the orch to ask
+    pub pid: u32,
+}
+
+/// Options of `orch top`.
+#[derive(Args)]
+pub struct TopOptions {
+    /// Look again after so many seconds
+    #[arg(long, value_name = "SECS", value_parser = seconds, default_value = "1")]
+    pub every: f64,
+    /// The process of the orch to watch
+    pub pid: u32,
 }
 
 /// The world to run in.

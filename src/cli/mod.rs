@@ -2,12 +2,17 @@
 
 pub mod args;
 pub mod doc;
+pub mod dump;
+pub mod family;
 pub mod helper;
+pub mod leaving;
 pub mod map;
 pub mod map_args;
 pub mod repl;
 pub mod run;
+pub mod see;
 pub mod terminal;
+pub mod top;
 pub mod work;
 
 use std::ffi::OsString;
@@ -31,6 +36,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
         Command::Eval(options) => run::code(&options),
         Command::Repl(options) => repl::run(&options),
         Command::Map(options) => map::run(&options),
+        Command::Dump(options) => dump::show(&options),
+        Command::Top(options) => top::watch(&options),
         Command::Doc(options) => doc::show(&options),
         Command::Man => doc::write_out(&args::manual()),
         Command::Completions { shell } => doc::write_out(&args::completions(shell)),

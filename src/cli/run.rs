@@ -1,17 +1,20 @@
 //! `orch run` and `orch eval`.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::{EvalOptions, RunOptions, WorldOptions};
+use super::leaving::still_there;
+use super::see::Files;
 use super::terminal::Terminal;
 use crate::command::running::end_everything;
+use crate::io::temporary;
 use crate::kernel::lull::wait_for_others;
 use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
-use crate::script::{Host, run};
+use crate::script::{Host, Origin, run};
 use crate::worker::address::remove_files;
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
@@ -21,7 +24,17 @@ const GRACE: Duration = Duration::from_secs(5);
 pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
     let name = options.script.display().to_string();
     match read(&options.script) {
-        Ok(text) => program(&options.world, options.until, run::Script { name, text }, args, false),
+        Ok(text) => match Files::open(&options.see) {
+            Ok(files) => {
+                let origin = origin(Some(&options.script), &options.path);
+                let manner = Manner { until: options.until, show: false, files, origin };
+                program(&options.world, run::Script { name, text }, args, manner)
+            }
+            Err(message) => {
+                eprintln!("error: {message}");
+                2
+            }
+        },
         Err(message) => {
             eprintln!("error: {message}");
             2
@@ -32,7 +45,8 @@ pub fn file(options: &RunOptions, args: Vec<String>) -> i32 {
 /// Runs a line and prints its value.
 pub fn code(options: &EvalOptions) -> i32 {
     let script = run::Script { name: "<eval>".into(), text: options.code.clone() };
-    program(&options.world, None, script, Vec::new(), true)
+    let manner = Manner { until: None, show: true, files: Files::default(), origin: origin(None, &[]) };
+    program(&options.world, script, Vec::new(), manner)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -56,34 +70,69 @@ fn read(path: &Path) -> Result<String, String> {
     })
 }
 
-fn program(world: &WorldOptions, until: Option<f64>, script: run::Script, args: Vec<String>, show: bool) -> i32 {
+/// Where the program comes from, wherever it goes from here. Modules are looked for in the folders of `first`, then in those
+/// that ORCH_PATH lists.
+pub(super) fn origin(script: Option<&Path>, first: &[PathBuf]) -> Origin {
+    let full = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into()).display().to_string();
+    let listed = std::env::var_os("ORCH_PATH").unwrap_or_default();
+    let folders = first.iter().cloned().chain(std::env::split_paths(&listed));
+    Origin {
+        script: script.filter(|script| *script != Path::new("-")).map(full),
+        // Where it cannot be told, paths go from wherever we are.
+        folder: std::env::current_dir().unwrap_or_default().display().to_string(),
+        path: folders.filter(|folder| !folder.as_os_str().is_empty()).map(|folder| full(&folder)).collect(),
+    }
+}
+
+/// How a script is run beside what it says itself.
+struct Manner {
+    until: Option<f64>,
+    /// Its value is printed.
+    show: bool,
+    files: Files,
+    origin: Origin,
+}
+
+fn program(world: &WorldOptions, script: run::Script, args: Vec<String>, manner: Manner) -> i32 {
+    let Manner { until, show, files, origin } = manner;
     let setup = if world.sim { Setup::Sim { seed: world.seed } } else { Setup::Real };
     let kernel = Kernel::new(setup);
     let host = Host::new(kernel.clone(), Box::new(Terminal::default()), args);
-    let ast = match run::parse(&host, &script) {
-        Ok(ast) => ast,
-        Err(report) => {
-            host.say(&report);
+    host.comes_from(origin);
+    let said = Arc::downgrade(&host);
+    let say = move |note: &str| said.upgrade().into_iter().for_each(|host| host.say(note));
+    let seeing = match files.start(&kernel, &script.name, say) {
+        Ok(seeing) => seeing,
+        Err(error) => {
+            host.say(&format!("error: cannot start: {error}\n"));
             return 1;
         }
     };
     let clock = kernel.clone();
-    let started = watch_signals(&host).and_then(|()| run::start(&host, ast, show, move || end_after(&clock, until)));
-    if let Err(error) = started {
-        host.say(&format!("error: cannot start: {error}\n"));
+    let started = run::parse(&host, &script).and_then(|ast| {
+        watch_signals(&host)
+            .and_then(|()| run::start(&host, ast, show, move || end_after(&clock, until)))
+            .map_err(|error| format!("error: cannot start: {error}\n"))
+    });
+    if let Err(report) = started {
+        host.say(&report);
+        seeing.finish(&kernel);
         return 1;
     }
-    let status = kernel.wait_exit(None).unwrap_or(1);
+    let status = seeing.until_over(&kernel);
     clear_up(&kernel, |note| host.say(note));
+    seeing.finish(&kernel);
     status
 }
 
 /// What the program started ends with it. Whoever asked twice does not want to wait.
 pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     remove_files();
-    for left in end_everything(GRACE, || kernel.is_urgent()) {
+    for left in end_everything(GRACE, || kernel.is_urgent(), |left| say(&still_there(left))) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }
+    // What was started may have used them until now.
+    temporary::remove_all();
 }
 
 pub(super) fn watch_signals(host: &Arc<Host>) -> std::io::Result<()> {

@@ -1,14 +1,17 @@
 //! `orch __worker`: a process of a script, started by orch itself.
 
+use std::sync::Arc;
+
+use super::see::Seeing;
 use super::terminal::Terminal;
 use crate::kernel::{Kernel, Setup};
 use crate::script::identity::Identity;
-use crate::script::{Host, remote};
+use crate::script::{Host, Origin, remote};
 use crate::worker::desk::{Desk, Papers};
 
 /// Runs the worker whose socket is the standard input: its status.
 pub fn serve() -> i32 {
-    let papers = match Papers::receive() {
+    let mut papers = match Papers::receive() {
         Ok(papers) => papers,
         Err(error) => {
             eprintln!("error: this is no worker of orch's: {error}");
@@ -17,18 +20,28 @@ pub fn serve() -> i32 {
     };
     let kernel = Kernel::new(Setup::Real);
     let name = papers.name.clone();
+    let recording = papers.recording.take();
     let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    host.comes_from(Origin { script: papers.script.clone(), folder: papers.folder.clone(), path: papers.path.clone() });
     host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);
-    let started = super::run::watch_signals(&host).and_then(|()| remote::start(&host, desk.clone(), &name));
-    if let Err(error) = started {
-        host.say(&format!("error: cannot start: {error}\n"));
-        return 1;
-    }
-    let status = kernel.wait_exit(None).unwrap_or(1);
+    let started = Seeing::in_worker(&kernel, &name, recording, Arc::new(|note| eprint!("{note}"))).and_then(|seeing| {
+        super::run::watch_signals(&host)?;
+        remote::start(&host, desk.clone(), &name)?;
+        Ok(seeing)
+    });
+    let seeing = match started {
+        Ok(seeing) => seeing,
+        Err(error) => {
+            host.say(&format!("error: cannot start: {error}\n"));
+            return 1;
+        }
+    };
+    let status = seeing.until_over(&kernel);
     // Threads whose commands are ended with the worker have nothing to say about that.
     kernel.end_others();
     super::run::clear_up(&kernel, |note| eprint!("{note}"));
+    seeing.finish(&kernel);
     if host.signals().asked_with().is_some_and(|signal| signal.status() == status) {
         // Whoever waits for it is told what ended it.
         host.signals().end_by_it();

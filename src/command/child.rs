@@ -28,7 +28,7 @@ use super::terminal::{self, Foreground};
 use super::tree::Tree;
 use super::waits::{Piece, ReadLine, WaitEnd, Write};
 use crate::kernel::alarm::{self, Alarm};
-use crate::kernel::events::Event;
+use crate::kernel::events::{Event, Usage};
 use crate::kernel::{Enders, Kernel, ObjectCore, Source, WaitQueue, Waitable, block, current, door};
 
 /// How long the output of a command that has ended may be held open by somebody else.
@@ -153,8 +153,12 @@ impl Child {
             pids,
             state: Mutex::new(state),
         });
-        let (task, object, pid) = (current(), child.core.id(), child.pid());
-        task.kernel().events().emit(|| Event::ChildStarted { task: task.id(), object, pid });
+        let (task, pid) = (current(), child.pid());
+        if task.kernel().events().on() {
+            let command = child.spec.text();
+            let started = || Event::ChildStarted { task: &task, object: &child.core, pid, command: &command };
+            task.kernel().events().emit(started);
+        }
         super::running::add(&child);
         child
     }
@@ -401,9 +405,14 @@ impl Child {
         state.stdin = None;
         state.done = Some(done.clone());
         state.waiters.nudge_all();
-        let (object, pid) = (self.core.id(), self.pid());
-        let code = done.decisive().end.code();
-        self.core.kernel().events().emit(|| Event::ChildEnded { object, pid, code });
+        let (object, pid, code) = (&*self.core, self.pid(), done.decisive().end.code());
+        let note = match (state.timed_out, state.by_request) {
+            (true, _) => "timed out",
+            (false, true) => "ended by the script",
+            (false, false) => "",
+        };
+        let usage = state.usage();
+        self.core.kernel().events().emit(|| Event::ChildEnded { object, pid, code, note, usage });
         Some(Ok(done))
     }
 
@@ -482,6 +491,18 @@ impl State {
             Which::Stdout => &mut self.out,
             Which::Stderr => &mut self.err,
         }
+    }
+
+    /// What its processes have used, as far as that was measured.
+    fn usage(&self) -> Option<Usage> {
+        let Runs::Real { leaders, .. } = &self.runs else {
+            return None;
+        };
+        leaders.iter().filter_map(|leader| leader.usage()).reduce(|one, other| Usage {
+            user: one.user + other.user,
+            system: one.system + other.system,
+            peak_kib: one.peak_kib.max(other.peak_kib),
+        })
     }
 
     pub(super) fn all_ended(&self) -> bool {

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
+use super::environment;
 use super::fault::CommandFault;
 use super::launch;
 use super::running::end_everything;
@@ -17,7 +18,7 @@ pub fn replace(spec: &Spec) -> CommandFault {
     match prepare(spec) {
         Ok(mut command) => {
             // What belongs to somebody else outlives orch in any case.
-            let _not_ours = end_everything(spec.kill_after, || false);
+            let _not_ours = end_everything(spec.kill_after, || false, |_| {});
             let error = command.exec();
             CommandFault::System { what: format!("cannot become `{}`", stage.text()), error }
         }
@@ -34,6 +35,8 @@ fn prepare(spec: &Spec) -> Result<Command, CommandFault> {
     }
     if stage.env_clear {
         command.env_clear();
+    } else {
+        environment::apply(&mut command);
     }
     for (name, value) in &stage.env {
         match value {

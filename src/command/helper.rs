@@ -6,10 +6,10 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::guard;
 use super::leader::{self, Leader};
 use super::relay;
 use super::tree::{MARK, Tree};
+use super::{environment, guard};
 
 static PATH: OnceLock<PathBuf> = OnceLock::new();
 
@@ -39,6 +39,7 @@ pub fn start(word: &str, socket: OwnedFd, tree: &Tree) -> io::Result<Arc<Leader>
         None => expression,
     };
     let expression = expression.before_spawn(move |command| {
+        environment::apply(command);
         command.env(MARK, &mark).process_group(0);
         Ok(())
     });

@@ -24,7 +24,7 @@ use super::search::find_program;
 use super::spec::{Input, Output, Spec, Stage};
 use super::terminal::Foreground;
 use super::tree::{MARK, Tree};
-use super::{guard, quote};
+use super::{environment, guard, quote};
 use crate::kernel::alarm;
 
 /// What becomes of a stream that the command has not said anything about.
@@ -210,7 +210,7 @@ pub(super) fn check(stage: &Stage) -> Result<PathBuf, CommandFault> {
     }
     let path = match stage.chosen_env("PATH") {
         Some(path) => path.map(Into::into),
-        None => std::env::var_os("PATH"),
+        None => environment::get("PATH"),
     };
     find_program(program, path, stage.dir.as_deref())
 }
@@ -259,6 +259,12 @@ fn expression(
     } else {
         // Outer settings are made first in duct, so the last change has to be the innermost.
         for (name, value) in stage.env.iter().rev() {
+            expression = match value {
+                Some(value) => expression.env(name, value),
+                None => expression.env_remove(name),
+            };
+        }
+        for (name, value) in environment::changes() {
             expression = match value {
                 Some(value) => expression.env(name, value),
                 None => expression.env_remove(name),

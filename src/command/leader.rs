@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use super::completed::End;
 use super::processes;
 use crate::kernel::alarm::{self, Alarm};
+use crate::kernel::events::Usage;
+use crate::kernel::os;
 
 /// How often children are looked for that ended without anybody waiting for them.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -27,6 +30,15 @@ pub struct Leader {
     pidfd: Arc<OwnedFd>,
     handle: duct::Handle,
     end: OnceLock<End>,
+    usage: OnceLock<Usage>,
+}
+
+/// Whether anybody wants to know what processes have used.
+static MEASURES: AtomicBool = AtomicBool::new(false);
+
+/// From now on it is measured what processes have used.
+pub fn measure() {
+    MEASURES.store(true, Ordering::Relaxed);
 }
 
 #[derive(Default)]
@@ -63,7 +75,7 @@ impl Leader {
                 return Err(error.into());
             }
         };
-        let leader = Arc::new(Leader { pid, pidfd, handle, end: OnceLock::new() });
+        let leader = Arc::new(Leader { pid, pidfd, handle, end: OnceLock::new(), usage: OnceLock::new() });
         table.leaders.lock().insert(pid, leader.clone());
         let mut sweep = table.sweep.lock();
         if sweep.is_none() {
@@ -82,10 +94,21 @@ impl Leader {
         &self.pidfd
     }
 
+    /// What it has used, once it has ended; where that is measured.
+    pub fn usage(&self) -> Option<Usage> {
+        self.usage.get().copied()
+    }
+
     /// How it ended, if it has; it is reaped then.
     pub fn try_reap(&self) -> Option<End> {
         if let Some(end) = self.end.get() {
             return Some(*end);
+        }
+        // Before it is reaped: afterwards nobody can tell.
+        if MEASURES.load(Ordering::Relaxed)
+            && let Some(usage) = os::usage_of_ended(self.pidfd.as_fd())
+        {
+            self.usage.get_or_init(|| usage);
         }
         let end = match self.handle.try_wait() {
             Ok(None) => return None,

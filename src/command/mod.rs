@@ -16,6 +16,7 @@ pub mod call;
 pub mod child;
 pub mod completed;
 mod ending;
+pub mod environment;
 pub mod exec;
 pub mod fault;
 pub mod guard;

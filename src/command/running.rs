@@ -17,6 +17,9 @@ static RUNNING: Mutex<Vec<Weak<Child>>> = Mutex::new(Vec::new());
 /// The list is cleared of those that are gone when it has grown to twice this.
 const FEW: usize = 64;
 
+/// How long the end of all may take without a word.
+const MOMENT: Duration = Duration::from_secs(1);
+
 /// How often the end of all is looked for.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -36,7 +39,8 @@ pub(super) fn all() -> Vec<Arc<Child>> {
 
 /// Ends everything that orch started: TERM, and after `grace`, or as soon as it is urgent, KILL. To be called when the
 /// program is over; comes back when nothing is left but what belongs to somebody else (as what `sudo` runs), which is told.
-pub fn end_everything(grace: Duration, is_urgent: impl Fn() -> bool) -> Vec<Stat> {
+/// `slow` hears who is still there after [`MOMENT`].
+pub fn end_everything(grace: Duration, is_urgent: impl Fn() -> bool, slow: impl Fn(&[Stat])) -> Vec<Stat> {
     if !guard::is_needed() {
         return Vec::new();
     }
@@ -59,6 +63,9 @@ pub fn end_everything(grace: Duration, is_urgent: impl Fn() -> bool) -> Vec<Stat
         }
         alarm::wait(LOOK);
         waited += LOOK;
+        if waited == MOMENT {
+            slow(&everything(&spared));
+        }
     }
 }
 

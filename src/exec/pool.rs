@@ -119,7 +119,10 @@ impl<R: Outcome> Pool<R> {
             Some(works) => works.enders(),
             None => Enders::Nobody,
         });
-        Arc::new(Pool { core, works, runners })
+        let pool = Arc::new(Pool { core, works, runners });
+        let listed: Arc<dyn Waitable> = pool.clone();
+        pool.core.kernel().list(&listed);
+        pool
     }
 
     /// Accepts a job.
@@ -235,6 +238,10 @@ impl<R: Outcome> Drop for Pool<R> {
 impl<R: Outcome> Waitable for Pool<R> {
     fn core(&self) -> &Arc<ObjectCore> {
         &self.core
+    }
+
+    fn depth(&self) -> Option<usize> {
+        self.works.jobs.depth()
     }
 
     fn state(&self) -> String {

@@ -531,7 +531,7 @@ mod tests {
                 order: 0,
             });
             assert!(matches!(search(&kernel), Outcome::Unclear));
-            task.finish_wait();
+            task.finish_wait("");
             assert!(matches!(search(&kernel), Outcome::Nothing));
         });
     }

@@ -31,6 +31,21 @@ pub enum Stop {
     Handler(HandlerError),
 }
 
+impl Stop {
+    /// How a wait in `verb` ended, in a few words; nothing where that is its usual end.
+    fn how(&self, verb: &'static str) -> &'static str {
+        match self {
+            Stop::TimedOut if verb == Sleep.verb() => "",
+            Stop::TimedOut => "timed out",
+            Stop::Cancelled => "cancelled",
+            Stop::Interrupted(_) => "interrupted",
+            Stop::Deadlock(_) => "deadlock",
+            Stop::Ended => "the program is over",
+            Stop::Handler(_) => "the handler of a signal failed",
+        }
+    }
+}
+
 /// A call that may have to wait, as a small state machine.
 pub trait Operation {
     /// What it gives.
@@ -147,7 +162,7 @@ fn run<O: Operation>(
     let mut untold = None;
     let outcome = loop {
         if has_to_handle(task) && untold.is_none() {
-            task.finish_wait();
+            task.finish_wait("a signal is handled");
             op.pause();
             match task.kernel().handling().run(task) {
                 Ok(()) => {}
@@ -192,7 +207,7 @@ fn run<O: Operation>(
         }
         sources = op.sources();
     };
-    task.finish_wait();
+    task.finish_wait(outcome.as_ref().err().map_or("", |stop| stop.how(wait.verb)));
     if let Some(error) = untold {
         task.kernel().handling().fail(task, error);
     }

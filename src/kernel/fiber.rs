@@ -101,7 +101,7 @@ impl Fibers {
         };
         if let Some(below) = self.take_resting(task.id()) {
             let wait = task.waiting();
-            task.finish_wait();
+            task.finish_wait("");
             self.aside.entry(task.id()).or_default().push((below, wait));
         }
         let body = Coroutine::with_stack(stack, move |suspender, ()| os::with_suspender(suspender, body));

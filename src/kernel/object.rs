@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::events::Budget;
 use super::task::{Task, TaskId, current, try_current};
 use super::{Kernel, Site, deadlock};
 
@@ -101,6 +102,11 @@ pub trait Waitable: Send + Sync {
     /// A task was ended with its simulated process.
     fn taker_killed(&self, _task: TaskId) {}
 
+    /// How many items are in it, or wait in it for a worker. Must not block.
+    fn depth(&self) -> Option<usize> {
+        None
+    }
+
     /// Its state in a few words: `2 waiting`, `5 items`. Must not block.
     fn state(&self) -> String {
         String::new()
@@ -117,6 +123,7 @@ pub struct ObjectCore {
     born: Site,
     name: Mutex<Option<Arc<str>>>,
     listed: AtomicBool,
+    noted: Budget,
     holders: Mutex<Vec<Held>>,
 }
 
@@ -156,6 +163,7 @@ impl ObjectCore {
             born,
             name: Mutex::new(None),
             listed: AtomicBool::new(false),
+            noted: Budget::default(),
             holders: Mutex::new(Vec::new()),
         })
     }
@@ -193,6 +201,11 @@ impl ObjectCore {
     /// Gives it a name.
     pub fn set_name(&self, name: &str) {
         *self.name.lock() = Some(name.into());
+    }
+
+    /// How much of what happens to it was taken down lately.
+    pub fn noted(&self) -> &Budget {
+        &self.noted
     }
 
     /// How reports call it: `Queue(#3 "jobs")`.
@@ -238,6 +251,12 @@ impl ObjectCore {
                 self.kernel.detector().look_again(&self.kernel);
             }
         }
+    }
+}
+
+impl std::fmt::Debug for ObjectCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.label())
     }
 }
 

@@ -4,14 +4,16 @@ use std::cell::Cell;
 
 use corosensei::Yielder;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use rustix::fs::{SealFlags, fcntl_get_seals, fstat};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::process::{Pid, Signal};
 
+use super::events::Usage;
 use super::fiber::Rest;
 
 thread_local! {
@@ -96,6 +98,92 @@ fn with_mask<R>(how: libc::c_int, signal: libc::c_int, body: impl FnOnce() -> R)
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
     }
     result
+}
+
+/// What a process has used that has ended and was not reaped; `None` while it runs.
+pub fn usage_of_ended(pidfd: BorrowedFd<'_>) -> Option<Usage> {
+    let mut about = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let mut used = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: the system writes to the two places only, which are as large as it expects and live on this stack; all zeros are
+    // valid for both. `WNOWAIT` leaves the process as it is.
+    let (result, about, used) = unsafe {
+        let result = libc::syscall(
+            libc::SYS_waitid,
+            libc::P_PIDFD,
+            pidfd.as_raw_fd(),
+            about.as_mut_ptr(),
+            flags,
+            used.as_mut_ptr(),
+        );
+        (result, about.assume_init(), used.assume_init())
+    };
+    // SAFETY: filled in by `waitid`, or all zeros.
+    let pid = unsafe { about.si_pid() };
+    if result != 0 || pid == 0 {
+        return None;
+    }
+    Some(Usage {
+        user: duration(used.ru_utime),
+        system: duration(used.ru_stime),
+        peak_kib: u64::try_from(used.ru_maxrss).unwrap_or(0),
+    })
+}
+
+/// The system's clock that never goes back, which all processes share, in nanoseconds.
+pub fn monotonic() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the system fills in the place, which lives on this stack. (rustix would look for the clock by itself, which ends
+    // the program under valgrind.)
+    unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now);
+    }
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    seconds * 1_000_000_000 + nanos
+}
+
+/// What a process has used, and how often the system switched its threads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OwnUsage {
+    /// Time on processors, in its own code.
+    pub user: Duration,
+    /// Time on processors, in the system for it.
+    pub system: Duration,
+    /// The most memory it had at a time, in KiB.
+    pub peak_kib: u64,
+    /// Switches of all kinds.
+    pub switches: u64,
+    /// Switches that no thread had asked for.
+    pub forced: u64,
+}
+
+/// What this process has used.
+pub fn own_usage() -> Option<OwnUsage> {
+    usage(libc::RUSAGE_SELF)
+}
+
+/// What its children have used that were waited for, and theirs.
+pub fn usage_of_children() -> Option<OwnUsage> {
+    usage(libc::RUSAGE_CHILDREN)
+}
+
+fn usage(whose: libc::c_int) -> Option<OwnUsage> {
+    let mut used = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the system fills in the place, which is as large as it expects and lives on this stack; all zeros are valid too.
+    let (result, used) = unsafe { (libc::getrusage(whose, used.as_mut_ptr()), used.assume_init()) };
+    let count = |number: libc::c_long| u64::try_from(number).unwrap_or(0);
+    (result == 0).then(|| OwnUsage {
+        user: duration(used.ru_utime),
+        system: duration(used.ru_stime),
+        peak_kib: count(used.ru_maxrss),
+        switches: count(used.ru_nvcsw) + count(used.ru_nivcsw),
+        forced: count(used.ru_nivcsw),
+    })
+}
+
+fn duration(time: libc::timeval) -> Duration {
+    let (seconds, micros) = (u64::try_from(time.tv_sec).unwrap_or(0), u64::try_from(time.tv_usec).unwrap_or(0));
+    Duration::from_secs(seconds) + Duration::from_micros(micros)
 }
 
 /// How many bytes a word has.

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex, RwLock};
 
@@ -13,6 +14,7 @@ use super::deadlock::Detector;
 use super::events::{Event, Events};
 use super::handling::Handling;
 use super::object::{ObjectId, Waitable};
+use super::readiness::{Bell, Source};
 use super::real::RealWorld;
 use super::schedule::{Chooser, InOrder, Seeded};
 use super::sim::SimWorld;
@@ -53,12 +55,26 @@ pub struct Kernel {
     events: Events,
     handling: Handling,
     onlookers: Mutex<WaitQueue>,
+    /// Since when a signal asks it to end.
+    asked_to_end: OnceLock<Instant>,
     /// All tasks are told to end, those that are still to start too.
     closing: AtomicBool,
     over: AtomicBool,
     urgent: AtomicBool,
     ending: Mutex<Option<i32>>,
     ended: Condvar,
+    /// Wakes whoever waits for the end and for descriptors.
+    end_bell: Bell,
+    recording: OnceLock<Recording>,
+}
+
+/// Where what happens is written down, for the processes of the program to write theirs there too.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    /// The file, in which each write goes to the end.
+    pub file: Arc<OwnedFd>,
+    /// When the program has begun, in nanoseconds of the system's clock that never goes back.
+    pub epoch: u64,
 }
 
 impl Kernel {
@@ -91,11 +107,14 @@ impl Kernel {
             events: Events::default(),
             handling: Handling::default(),
             onlookers: Mutex::default(),
+            asked_to_end: OnceLock::new(),
             closing: AtomicBool::new(false),
             over: AtomicBool::new(false),
             urgent: AtomicBool::new(false),
             ending: Mutex::new(None),
             ended: Condvar::new(),
+            end_bell: Bell::default(),
+            recording: OnceLock::new(),
         })
     }
 
@@ -174,7 +193,7 @@ impl Kernel {
         if self.closing.load(Ordering::SeqCst) {
             task.alert(alert::ENDED);
         }
-        self.events.emit(|| Event::Started { task: task.id() });
+        self.tell_started(task);
         let runner = task.clone();
         let started = self.world.start(
             task,
@@ -195,7 +214,14 @@ impl Kernel {
         if self.closing.load(Ordering::SeqCst) {
             task.alert(alert::ENDED);
         }
-        self.events.emit(|| Event::Started { task: task.id() });
+        self.tell_started(task);
+    }
+
+    fn tell_started(&self, task: &Task) {
+        if self.events.on() {
+            let by = super::task::try_current();
+            self.events.emit(|| Event::Started { task, by: by.as_deref() });
+        }
     }
 
     /// Runs `body` on this OS thread as a task of its own, in the real world only: for hosts and tests.
@@ -331,6 +357,7 @@ impl Kernel {
         self.ending.lock().get_or_insert(status);
         self.over.store(true, Ordering::Release);
         self.ended.notify_all();
+        self.end_bell.ring();
     }
 
     /// The same, and whoever clears up after it should not wait for anything.
@@ -354,6 +381,31 @@ impl Kernel {
         *self.ending.lock()
     }
 
+    /// Waits, on a thread that is no task, until the program is over, one of `sources` is ready or `limit` of real time has gone by.
+    pub fn wait_exit_or(&self, sources: &[Source], limit: Option<Duration>) -> Option<i32> {
+        self.end_bell.listen();
+        if self.exit_status().is_none() {
+            self.end_bell.wait(sources, limit);
+        }
+        self.end_bell.stop_listening();
+        self.exit_status()
+    }
+
+    /// Where what happens is written down.
+    pub fn recording(&self) -> Option<&Recording> {
+        self.recording.get()
+    }
+
+    /// From now on the processes that are started write down what happens in them in this file. The first word counts.
+    pub fn record_in(&self, file: Arc<OwnedFd>, epoch: u64) {
+        self.recording.get_or_init(|| Recording { file, epoch });
+    }
+
+    /// When the program has begun, in nanoseconds of the system's clock that never goes back.
+    pub fn epoch(&self) -> u64 {
+        self.world.epoch()
+    }
+
     /// Waits, on a thread that is no task, until the program is over; at most `limit` of real time.
     pub fn wait_exit(&self, limit: Option<Duration>) -> Option<i32> {
         let mut ending = self.ending.lock();
@@ -373,12 +425,19 @@ impl Kernel {
 
     /// A signal: the main task's current call ends with [`super::Stop::Interrupted`], all other tasks are cancelled.
     pub fn interrupt(&self, signal: u32) {
+        self.asked_to_end.get_or_init(Instant::now);
+        self.end_bell.ring();
         tell_all(&self.tasks(), |task| match task.role() {
             Role::Main => task.raise_interrupt(signal),
             Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),
             // Its process is told.
             Role::Far => {}
         });
+    }
+
+    /// Since when a signal asks the program to end.
+    pub fn asked_to_end(&self) -> Option<Instant> {
+        self.asked_to_end.get().copied()
     }
 
     /// Ends the waits of these tasks with [`super::Stop::Ended`].
@@ -412,6 +471,12 @@ struct Ends<'a>(&'a Arc<Task>);
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
         self.0.end();
+    }
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kernel")
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Bell {
 impl Bell {
     /// To be called before the task's state says that it waits.
     pub(super) fn listen(&self) {
+        // Whoever rings from here on finds it.
+        self.descriptor();
         self.listens.store(true, Ordering::SeqCst);
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::os;
 use super::readiness::Source;
 use super::task::{Task, parked, run_as};
 use super::threads;
@@ -40,6 +41,11 @@ impl RealWorld {
 
     pub(super) fn now(&self) -> Duration {
         self.start.elapsed()
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        let since = u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX);
+        os::monotonic().saturating_sub(since)
     }
 
     pub(super) fn wall_clock(&self) -> f64 {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::deadlock::Report;
-use super::events::Event;
+use super::events::{Budget, Event};
 use super::fiber::Ready;
 use super::object::Waitable;
 use super::readiness::Bell;
@@ -60,6 +60,12 @@ pub struct Wait {
     pub hears: u32,
     /// The how-manieth wait of the program it is.
     pub order: u64,
+}
+
+impl std::fmt::Debug for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}() of {:?} since {:?}", self.verb, self.target.core(), self.since)
+    }
 }
 
 /// Why a task should look up from what it does. Bits of [`Task::alerts`].
@@ -134,6 +140,7 @@ pub struct Task {
     verdict: Mutex<Option<Arc<Report>>>,
     companion: Mutex<Option<Companion>>,
     native_id: AtomicU64,
+    noted: Budget,
     pub(super) parking: Parking,
 }
 
@@ -166,6 +173,7 @@ impl Task {
             verdict: Mutex::new(None),
             companion: Mutex::new(None),
             native_id: AtomicU64::new(id.0),
+            noted: Budget::default(),
             parking: Parking::default(),
         })
     }
@@ -302,6 +310,11 @@ impl Task {
         }
     }
 
+    /// How much of what it does was taken down lately.
+    pub fn noted(&self) -> &Budget {
+        &self.noted
+    }
+
     /// True when it has run to its end.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
@@ -330,6 +343,10 @@ impl Task {
     /// Wakes it if it waits, else sees to it that it tries once more before it stops.
     pub fn wake(self: &Arc<Self>) {
         if self.parking.state.swap(parked::NOTIFIED, Ordering::AcqRel) == parked::WAITING {
+            if self.kernel.events().on() {
+                let by = try_current();
+                self.kernel.events().emit(|| Event::Woken { task: self, by: by.as_deref() });
+            }
             self.kernel.world().unpark(self);
         }
     }
@@ -425,9 +442,14 @@ impl Task {
             if wait.as_ref().is_none_or(|wait| wait.order != order) {
                 return false;
             }
-            *self.verdict.lock() = Some(report);
+            *self.verdict.lock() = Some(report.clone());
             self.raise(alert::DEADLOCKED);
             self.kernel.detector().count_told();
+        }
+        if self.kernel.events().on() {
+            let text = report.text(|site| self.kernel.place(site));
+            let kernel: &Kernel = &self.kernel;
+            kernel.events().emit(|| Event::Noted { kernel, task: Some(self), what: "deadlock", text: &text });
         }
         self.wake();
         true
@@ -443,12 +465,13 @@ impl Task {
 
     pub(super) fn begin_wait(&self, mut wait: Wait) {
         wait.order = self.kernel.count_wait(wait.deadline.is_none());
-        self.kernel.events().emit(|| Event::Waits { task: self.id, object: wait.target.core().id(), verb: wait.verb });
+        self.kernel.events().emit(|| Event::Waits { task: self, wait: &wait });
         *self.wait.lock() = Some(wait);
         self.waits.fetch_add(1, Ordering::AcqRel);
     }
 
-    pub(super) fn finish_wait(&self) {
+    /// Its wait is over; `how` is empty when what was waited for has come.
+    pub(super) fn finish_wait(&self, how: &'static str) {
         let wait = {
             let mut wait = self.wait.lock();
             self.take_verdict();
@@ -456,8 +479,8 @@ impl Task {
         };
         if let Some(wait) = wait {
             self.kernel.count_wake(wait.deadline.is_none());
+            self.kernel.events().emit(|| Event::Wakes { task: self, wait: &wait, how });
         }
-        self.kernel.events().emit(|| Event::Wakes { task: self.id });
     }
 
     /// True when it waits for something that it may wait for as long as it likes, and has not been woken.
@@ -488,7 +511,7 @@ impl Task {
             self.kernel.taker_killed(self.id);
         }
         self.kernel.forget_task(self.id);
-        self.kernel.events().emit(|| Event::Ended { task: self.id });
+        self.kernel.events().emit(|| Event::Ended { task: self });
     }
 }
 
@@ -597,7 +620,7 @@ mod tests {
             let report = Arc::new(Report { victim: task.id(), whole_program: false, tasks: Vec::new() });
             let first = begin_wait(&task);
             assert!(task.convict(first, report.clone()));
-            task.finish_wait(); // it was cancelled in the same moment
+            task.finish_wait(""); // it was cancelled in the same moment
             assert!(door::check(&task).is_ok());
             assert!(!task.convict(first, report.clone()), "too late");
             let second = begin_wait(&task);
@@ -605,7 +628,7 @@ mod tests {
             assert!(door::check(&task).is_ok());
             assert!(task.convict(second, report));
             assert!(door::check(&task).is_err());
-            task.finish_wait();
+            task.finish_wait("");
         });
     }
 

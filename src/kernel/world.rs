@@ -36,6 +36,14 @@ impl World {
         }
     }
 
+    /// When it has begun, in nanoseconds of the system's clock that never goes back; 0 in the simulated world.
+    pub fn epoch(&self) -> u64 {
+        match self {
+            World::Real(w) => w.epoch(),
+            World::Sim(_) => 0,
+        }
+    }
+
     /// True for the simulated world.
     pub fn is_sim(&self) -> bool {
         matches!(self, World::Sim(_))

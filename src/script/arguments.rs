@@ -1,14 +1,24 @@
 //! Reading the arguments of a call: durations, numbers, option maps, lists.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
+use super::api::is_module;
 use super::throw::{Outcome, throw};
+
+/// What a script calls the function that was called: `put`, `json::parse`.
+pub fn called<'a>(ctx: &'a NativeCallContext) -> Cow<'a, str> {
+    match ctx.fn_source() {
+        Some(module) if is_module(module) => format!("{module}::{}", ctx.fn_name()).into(),
+        _ => ctx.fn_name().into(),
+    }
+}
 
 /// `put(): timeout must be a number, not a string`.
 pub fn wrong_type(ctx: &NativeCallContext, argument: &str, wanted: &str, given: &str) -> String {
-    format!("{}(): {argument} must be {wanted}, not {}", ctx.fn_name(), type_for_people(given))
+    format!("{}(): {argument} must be {wanted}, not {}", called(ctx), type_for_people(given))
 }
 
 /// A type's name with its article.
@@ -42,7 +52,7 @@ pub fn seconds(ctx: &NativeCallContext, argument: &str, value: &Dynamic) -> Outc
         }
     };
     if number.is_nan() || number < 0.0 {
-        let message = format!("{}(): {argument} must be a number of seconds, 0 or more, not {value}", ctx.fn_name());
+        let message = format!("{}(): {argument} must be a number of seconds, 0 or more, not {value}", called(ctx));
         return throw(ctx, "ValueError", message);
     }
     Ok(Duration::try_from_secs_f64(number).ok().filter(|d| d.as_secs() < 100 * 365 * 86_400))
@@ -59,7 +69,7 @@ pub fn count(ctx: &NativeCallContext, argument: &str, value: &Dynamic, least: us
     };
     match usize::try_from(number) {
         Ok(number) if number >= least => Ok(number),
-        _ => throw(ctx, "ValueError", format!("{}(): {argument} must be {least} or more, not {number}", ctx.fn_name())),
+        _ => throw(ctx, "ValueError", format!("{}(): {argument} must be {least} or more, not {number}", called(ctx))),
     }
 }
 
@@ -146,7 +156,7 @@ impl Options {
         let hint = did_you_mean(unknown, self.known.iter().copied());
         let known = self.known.join(", ");
         let hint = if hint.is_empty() { format!("; it knows: {known}") } else { hint };
-        throw(ctx, "ValueError", format!("{}() has no option {unknown:?}{hint}", ctx.fn_name()))
+        throw(ctx, "ValueError", format!("{}() has no option {unknown:?}{hint}", called(ctx)))
     }
 }
 

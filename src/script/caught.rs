@@ -99,6 +99,10 @@ fn engine_error(host: &Host, error: &mut EvalAltResult, source: &str) -> Map {
                     format!("there is no variable {name:?} here{}", mismatch::hint_for_variable(host, name, source));
             }
         }
+        EvalAltResult::ErrorModuleNotFound(name, _) => {
+            let hint = mismatch::hint_for_module(name);
+            message = format!("there is no module {name:?} here{hint}");
+        }
         EvalAltResult::ErrorDotExpr(said, _) => {
             if let Some(better) = mismatch::property(host, said) {
                 message = better;

@@ -238,7 +238,8 @@ impl Inspection<'_> {
     }
 }
 
-fn type_of(value: &Dynamic) -> String {
+/// What a script calls the type of a value, with its article.
+pub fn type_of(value: &Dynamic) -> String {
     type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string()))
 }
 
@@ -255,7 +256,8 @@ fn is_bytes(value: &Dynamic) -> bool {
         || command_parts::has_parts(value)
 }
 
-fn field_path(path: &str, name: &str) -> String {
+/// Where a field of a map sits, as a script would write it.
+pub fn field_path(path: &str, name: &str) -> String {
     let plain = name.chars().all(|c| c.is_alphanumeric() || c == '_') && !name.starts_with(|c: char| c.is_numeric());
     if plain { format!("{path}.{name}") } else { format!("{path}[{name:?}]") }
 }

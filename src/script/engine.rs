@@ -3,6 +3,7 @@
 //! This is the one seam to the evaluator. orch uses Rhai's tree walker; ARCHITECTURE.md says why not its `grain` VM.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -46,6 +47,9 @@ pub fn assemble(in_worker: bool) -> Engine {
     statements::register(&mut engine);
     handles::name_types(&mut engine);
     engine.register_global_module(vocabulary());
+    for (name, module) in modules() {
+        engine.register_static_module(name, module.clone());
+    }
     if in_worker {
         far::register(&mut engine, &vocabulary());
     }
@@ -70,6 +74,12 @@ fn vocabulary() -> Shared<Module> {
         module.into()
     });
     made.clone()
+}
+
+/// The modules that every script has, made once for all engines of the process.
+fn modules() -> &'static BTreeMap<&'static str, Shared<Module>> {
+    static MADE: OnceLock<BTreeMap<&'static str, Shared<Module>>> = OnceLock::new();
+    MADE.get_or_init(api::modules)
 }
 
 /// Rhai's standard packages but for its clock, which does not know simulated time.

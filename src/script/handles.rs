@@ -147,6 +147,8 @@ handles! {
     Connection(crate::worker::connection::Connection<super::luggage::Packed>) = "Connection",
     /// A `Listener`.
     Listener(crate::worker::listener::Listener<super::luggage::Packed>) = "Listener",
+    /// An open file.
+    File(crate::io::file::File) = "File",
     /// A queue of any order.
     Queue(sync::Queue<Parcel>) = "Queue",
     /// A future.
@@ -195,6 +197,7 @@ const HOME_ONLY: &[&str] = &[
     "Listener",
     "SharedMemory",
     "SharedArray",
+    "File",
 ];
 
 impl Kind {

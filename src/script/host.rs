@@ -17,6 +17,7 @@ use super::process::Process;
 use super::progress::Bar;
 use super::source::Source;
 use crate::command::stream::Which;
+use crate::kernel::events::Event;
 use crate::kernel::{Kernel, Site, Task, with_current};
 use crate::signals::Rules;
 use crate::worker::link::Link;
@@ -53,6 +54,17 @@ pub trait Output: Send + Sync {
     }
 }
 
+/// Where the program comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The path of the script from the root, if it came from a file.
+    pub script: Option<String>,
+    /// The folder in which it was started, from which relative paths of scripts and modules go.
+    pub folder: String,
+    /// Where modules are looked for that do not lie beside the script that imports them.
+    pub path: Vec<String>,
+}
+
 /// See the module.
 pub struct Host {
     kernel: Arc<Kernel>,
@@ -71,6 +83,8 @@ pub struct Host {
     given: Mutex<BTreeSet<String>>,
     /// Who this process is, where it is not the first.
     identity: OnceLock<Identity>,
+    /// Where the program comes from.
+    origin: OnceLock<Origin>,
     /// The processes that were started here.
     children: Mutex<Vec<Weak<Process>>>,
     /// Constants that did not cross to a process, with what they hold.
@@ -119,6 +133,7 @@ impl Host {
             libraries: Mutex::default(),
             given: Mutex::default(),
             identity: OnceLock::new(),
+            origin: OnceLock::new(),
             children: Mutex::default(),
             absent: Mutex::default(),
             unasked: Mutex::default(),
@@ -191,6 +206,16 @@ impl Host {
         self.identity.get().unwrap_or(Identity::first())
     }
 
+    /// Says where the program comes from.
+    pub fn comes_from(&self, origin: Origin) {
+        self.origin.get_or_init(|| origin);
+    }
+
+    /// Where the program comes from.
+    pub fn origin(&self) -> &Origin {
+        self.origin.get_or_init(Origin::default)
+    }
+
     /// A process was started here.
     pub fn add_child(&self, process: &Arc<Process>) {
         let mut children = self.children.lock();
@@ -213,6 +238,11 @@ impl Host {
 
     /// Says something to the person at the terminal.
     pub fn say(&self, text: &str) {
+        let kernel: &Kernel = &self.kernel;
+        kernel.events().emit(|| {
+            let task = None;
+            Event::Noted { kernel, task, what: "orch says", text }
+        });
         self.output.say(text);
     }
 

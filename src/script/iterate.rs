@@ -124,6 +124,9 @@ pub fn over(ctx: &NativeCallContext, value: Dynamic) -> Option<Box<dyn Iterator<
     if let Some(table) = value.clone().try_cast::<super::handles::SharedMap>() {
         return Some(Box::new(table.key_snapshot().into_iter().map(Ok)));
     }
+    if let Some(file) = value.clone().try_cast::<super::handles::File>() {
+        return Some(Box::new(std::iter::from_fn(super::api::file::lines_of(file, Place::of(ctx, "read_line")))));
+    }
     match super::callbacks::iterate(&value, Place::of(ctx, "get")) {
         Some(items) => Some(items),
         None => stepped(ctx, value),

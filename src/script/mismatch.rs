@@ -1,7 +1,8 @@
 //! Calls that fit no function: what was meant, and what does not fit.
 
-use rhai::{Engine, NativeCallContext};
+use rhai::{Engine, FuncInfo, NativeCallContext};
 
+use super::api::{is_module, module_names};
 use super::arguments::{did_you_mean, type_for_people};
 use super::host::Host;
 
@@ -42,6 +43,14 @@ pub fn hint_for_variable(host: &Host, name: &str, source: &str) -> String {
     let text = host.source(source);
     let variables = text.as_ref().map_or_else(Vec::new, |text| variables(text.original()));
     did_you_mean(name, variables.into_iter().chain(functions.iter().map(String::as_str)))
+}
+
+/// `; did you mean …?` for a module that was neither imported nor is there anyway.
+pub fn hint_for_module(name: &str) -> String {
+    match did_you_mean(name, module_names()) {
+        hint if hint.is_empty() => "; modules of scripts are imported first: import \"name\" as name;".into(),
+        hint => hint,
+    }
 }
 
 /// The names that a script gives to variables, wherever they hold.
@@ -118,17 +127,25 @@ fn split_types(text: &str) -> Vec<&str> {
 }
 
 fn names(engine: &Engine) -> Vec<String> {
-    let mut names = engine.collect_fn_metadata(None::<&NativeCallContext>, |f| Some(f.metadata.name.to_string()), true);
+    let mut names = engine.collect_fn_metadata(None::<&NativeCallContext>, |f| Some(full_name(&f)), true);
     names.retain(|n| n.starts_with(|c: char| c.is_alphabetic()) && !n.contains('$'));
     names.sort_unstable();
     names.dedup();
     names
 }
 
+/// A function's name with its module, if it is in one.
+fn full_name(function: &FuncInfo) -> String {
+    match function.namespace.as_str() {
+        "" => function.metadata.name.to_string(),
+        module => format!("{module}::{}", function.metadata.name),
+    }
+}
+
 fn signatures_of(engine: &Engine, name: &str) -> Vec<Signature> {
     let all = engine.collect_fn_metadata(
         None::<&NativeCallContext>,
-        |f| (f.metadata.name == name).then(|| f.metadata.params_info.iter().map(|p| parameter(p)).collect::<Vec<_>>()),
+        |f| (full_name(&f) == name).then(|| f.metadata.params_info.iter().map(|p| parameter(p)).collect::<Vec<_>>()),
         true,
     );
     all.into_iter().map(|parameters| Signature { parameters }).collect()
@@ -291,10 +308,10 @@ fn unknown(host: &Host, name: &str, given: &[String]) -> Mismatch {
         return Mismatch { message, is_type_error: true };
     }
     let of_scripts = host.script_function_names();
-    // A module's function is known by its own name only.
+    // A function of a module that was imported is known by its own name only.
     let hint = match name.rsplit_once("::") {
-        Some((_, function)) => did_you_mean(function, of_scripts.iter().map(String::as_str)),
-        None => {
+        Some((module, function)) if !is_module(module) => did_you_mean(function, of_scripts.iter().map(String::as_str)),
+        _ => {
             let known = names(host.engine());
             did_you_mean(name, known.iter().chain(&of_scripts).map(String::as_str))
         }

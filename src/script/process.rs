@@ -16,6 +16,7 @@ use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
 use crate::command::completed::End;
 use crate::exec::{self, ExecFault};
+use crate::kernel::events::Event;
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Task, Waitable, current, door};
 use crate::sync::Fault;
 use crate::worker::switchboard::Line;
@@ -224,9 +225,15 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
         args: host.args().to_vec(),
         daemon: task.is_daemon(),
         parent: host.identity().name.clone(),
+        recorded: host.kernel().recording().map(|recording| recording.epoch),
+        script: host.origin().script.clone(),
+        folder: host.origin().folder.clone(),
+        path: host.origin().path.clone(),
     };
     let worker = Worker::start(host.kernel(), task.born(), &begin)?;
     worker.tell_sources(&host.source_names(), |name| host.source(name).map(|source| source.original().to_string()));
+    let pid = worker.pid();
+    host.kernel().events().emit(|| Event::WorkerStarted { task, pid });
     Ok(worker)
 }
 

@@ -57,10 +57,13 @@ fn chapter(chapter: &Chapter) -> Vec<Entry> {
         true,
     );
     let mut entries: Vec<Entry> =
-        found.into_iter().map(|(raw, parameters, text)| entry(chapter.title, &raw, parameters, &text)).collect();
+        found.into_iter().map(|(raw, parameters, text)| entry(chapter, &raw, parameters, &text)).collect();
     entries.sort_by_key(place);
     entries
 }
+
+/// The chapter of what Rhai brings.
+const RHAIS_OWN: Chapter = Chapter { title: "Rhai's own", module: None, register: |_| {} };
 
 /// What Rhai itself brings: functions of numbers, texts, arrays and maps, in the order of their names.
 pub fn of_rhai() -> Vec<Entry> {
@@ -80,7 +83,7 @@ pub fn of_rhai() -> Vec<Entry> {
         },
         true,
     );
-    let mut entries: Vec<Entry> = found.into_iter().map(|(raw, p, text)| entry("Rhai's own", &raw, p, &text)).collect();
+    let mut entries: Vec<Entry> = found.into_iter().map(|(raw, p, text)| entry(&RHAIS_OWN, &raw, p, &text)).collect();
     for entry in &mut entries {
         let names: Vec<&str> = entry.parameters.iter().map(|p| p.0.as_str()).collect();
         entry.text = entry.text.trim_end_matches("# Example").trim_end().to_string();
@@ -100,7 +103,7 @@ fn place(entry: &Entry) -> (Option<String>, bool, String, usize, String) {
     (entry.of.clone(), makes_no_type, entry.name.clone(), entry.parameters.len(), entry.usage.clone())
 }
 
-fn entry(chapter: &'static str, raw: &str, parameters: Vec<(String, String)>, comments: &str) -> Entry {
+fn entry(chapter: &Chapter, raw: &str, parameters: Vec<(String, String)>, comments: &str) -> Entry {
     let (text, examples) = split(comments);
     let of = parameters.first().map(|p| p.1.clone()).filter(|t| is_own_type(t) && !raw.starts_with(char::is_uppercase));
     let receiver = of.as_deref().map(|_| parameters[0].0.clone());
@@ -113,9 +116,12 @@ fn entry(chapter: &'static str, raw: &str, parameters: Vec<(String, String)>, co
         (Some(("index", "get$")), Some(it)) => ("[]".into(), format!("{it}[{}]", names.join(", "))),
         (Some(("index", "set$")), Some(it)) => ("[]".into(), format!("{it}[{}] = {}", names[0], names[1..].join(", "))),
         (_, Some(it)) => (raw.to_string(), format!("{it}.{raw}({})", names.join(", "))),
-        (_, None) => (raw.to_string(), format!("{raw}({})", names.join(", "))),
+        (_, None) => {
+            let name = chapter.module.map_or_else(|| raw.to_string(), |module| format!("{module}::{raw}"));
+            (name.clone(), format!("{name}({})", names.join(", ")))
+        }
     };
-    Entry { chapter, name, of, usage, text, examples, parameters }
+    Entry { chapter: chapter.title, name, of, usage, text, examples, parameters }
 }
 
 /// Types of orch's own; the others are Rhai's.
@@ -169,10 +175,11 @@ pub fn one(entry: &Entry) -> String {
     page
 }
 
-/// The entries that `word` means: a name, a type, or `Type.name`.
+/// The entries that `word` means: a name, a type, `Type.name`, a module, or a name within a module.
 pub fn find(word: &str) -> Vec<Entry> {
     let fits = |e: &Entry| {
         e.name == word
+            || e.name.split_once("::").is_some_and(|(module, name)| module == word || name == word)
             || e.of.as_deref() == Some(word)
             || e.of.as_ref().is_some_and(|of| format!("{of}.{}", e.name) == word)
     };
@@ -184,7 +191,8 @@ pub fn find(word: &str) -> Vec<Entry> {
 /// The word nearest to one that means nothing.
 pub fn nearest(word: &str) -> Option<String> {
     let entries = entries();
-    let words = entries.iter().flat_map(|e| [Some(e.name.as_str()), e.of.as_deref()]).flatten();
+    let modules = api::CHAPTERS.iter().filter_map(|chapter| chapter.module);
+    let words = entries.iter().flat_map(|e| [Some(e.name.as_str()), e.of.as_deref()]).flatten().chain(modules);
     super::arguments::nearest(word, words)
 }
 

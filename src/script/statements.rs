@@ -7,7 +7,9 @@ use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallCo
 
 use super::done::Done;
 use super::handler::settled;
-use super::handles::{Child, Condition, Connection, Executor, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup};
+use super::handles::{
+    Child, Condition, Connection, Executor, File, Listener, Lock, Pool, RwSide, Semaphore, TaskGroup,
+};
 use super::host::{host, mark};
 use super::process_pools;
 use super::throw::{Ending, Outcome, Problem, Thrown, call, innermost};
@@ -84,6 +86,7 @@ enum Held {
     Far(Dynamic, &'static str),
     Connection(Connection),
     Listener(Listener),
+    File(File),
 }
 
 fn with(context: &mut EvalContext, inputs: &[Expression]) -> Outcome<Dynamic> {
@@ -129,6 +132,8 @@ fn acquire(ctx: &NativeCallContext, value: Dynamic) -> Outcome<Held> {
         Held::Connection(connection)
     } else if let Some(listener) = value.clone().try_cast::<Listener>() {
         Held::Listener(listener)
+    } else if let Some(file) = value.clone().try_cast::<File>() {
+        Held::File(file)
     } else if let Some(group) = value.try_cast::<TaskGroup>() {
         group.enter();
         Held::Group(group)
@@ -180,6 +185,10 @@ fn leave(ctx: &NativeCallContext, held: &Held, result: Outcome<Dynamic>) -> Outc
         }
         Held::Listener(listener) => {
             listener.close();
+            Ok(())
+        }
+        Held::File(file) => {
+            file.close();
             Ok(())
         }
         Held::Group(group) => return leave_group(ctx, group, result),

@@ -11,8 +11,9 @@ use super::host::{Host, host, run_in};
 use super::parcel::{Parcel, is_plain, make_content_over};
 use super::statements::kind_of;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, Thrown, innermost};
+use crate::kernel::events::Event;
 use crate::kernel::task::alert;
-use crate::kernel::{Holder, ObjectCore, Stop, current};
+use crate::kernel::{Holder, ObjectCore, Stop, Task, current};
 
 /// A function with its arguments, to be run by another task.
 pub struct Job {
@@ -37,6 +38,7 @@ impl Job {
     /// Those of the function.
     pub fn call(mut self) -> Outcome<Dynamic> {
         let me = Holder::current();
+        let _told = Told::begin(&self.function);
         self.function.move_here();
         self.args.iter_mut().for_each(|arg| make_content_over(arg, &me));
         let result = match &mut self.this {
@@ -48,6 +50,30 @@ impl Job {
         };
         forget_task();
         result
+    }
+}
+
+/// Tells that the current task runs a function of the script, until it is dropped.
+struct Told(Option<Arc<Task>>);
+
+impl Told {
+    fn begin(function: &Callable) -> Told {
+        let task = current();
+        let events = task.kernel().events();
+        if !events.on() {
+            return Told(None);
+        }
+        let site = host().site_at(function.source(), function.position());
+        events.emit(|| Event::Calls { task: &task, function: function.name(), site });
+        Told(Some(task))
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.kernel().events().emit(|| Event::Returns { task });
+        }
     }
 }
 

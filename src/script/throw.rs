@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use rhai::{Dynamic, EvalAltResult, Map, NativeCallContext, Position};
 
+use super::arguments::called;
 use super::handler::Raised;
 use super::host::{mark, with_host};
 use crate::exec::ExecFault;
+use crate::io::fault::FileFault;
 use crate::kernel::deadlock::Report;
 use crate::kernel::{Site, Stop};
 use crate::signals::Signal;
@@ -134,10 +136,10 @@ impl IntoThrown for Stop {
             Stop::Ended => return Ending::Over.thrown(ctx.call_position()),
             Stop::TimedOut => {
                 let waited = limit.map_or_else(String::new, |l| format!(" after {} s", l.as_secs_f64()));
-                Problem::new(ctx, "TimeoutError", format!("{}() timed out{waited}", ctx.fn_name()))
+                Problem::new(ctx, "TimeoutError", format!("{}() timed out{waited}", called(ctx)))
             }
             Stop::Cancelled => {
-                let message = format!("this thread was cancelled in {}()", ctx.fn_name());
+                let message = format!("this thread was cancelled in {}()", called(ctx));
                 Problem::new(ctx, "Cancelled", message).with("what", "thread")
             }
             Stop::Interrupted(signal) => Problem::new(ctx, "Interrupted", "").with_all(interruption(signal)),
@@ -204,7 +206,7 @@ impl IntoThrown for Fault {
         };
         let mut message = self.to_string();
         if kind == "LockError" && ["wait", "wait_for", "notify", "notify_all"].contains(&ctx.fn_name()) {
-            message = format!("{}() needs the condition's lock: {message}", ctx.fn_name());
+            message = format!("{}() needs the condition's lock: {message}", called(ctx));
         }
         Problem::new(ctx, kind, message).thrown()
     }
@@ -236,7 +238,7 @@ impl IntoThrown for ConnectionFault {
             ConnectionFault::Closed(_) | ConnectionFault::Moved(_) => "Closed",
             ConnectionFault::System(..) => "IoError",
         };
-        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
+        Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
     }
 }
 
@@ -248,7 +250,21 @@ impl IntoThrown for ListenFault {
             ListenFault::WrongKey(_) => "AuthenticationError",
             ListenFault::System(..) => "IoError",
         };
-        Problem::new(ctx, kind, format!("{}(): {self}", ctx.fn_name())).thrown()
+        Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
+    }
+}
+
+impl IntoThrown for FileFault {
+    fn into_thrown(self, ctx: &NativeCallContext, limit: Option<Duration>) -> Thrown {
+        let kind = match &self {
+            FileFault::Stopped(stop) => return stop.clone().into_thrown(ctx, limit),
+            FileFault::Closed(_) => "Closed",
+            FileFault::EndOfInput => "EndOfFile",
+            FileFault::System(..) if self.is_missing() => "NotFound",
+            FileFault::System(..) => "IoError",
+            FileFault::NotText(..) | FileFault::Invalid(_) => "ValueError",
+        };
+        Problem::new(ctx, kind, format!("{}(): {self}", called(ctx))).thrown()
     }
 }
 

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::names::{Signal, Usual};
 use super::system::System;
 use crate::command::child;
+use crate::kernel::events::Event;
 use crate::kernel::handling::HandlerError;
 use crate::kernel::task::alert;
 use crate::kernel::{Kernel, Role};
@@ -184,6 +185,8 @@ impl Rules {
         let Some(kernel) = self.kernel.upgrade() else {
             return Ok(());
         };
+        let events = kernel.events();
+        events.emit(|| Event::Noted { kernel: &kernel, task: None, what: "signal", text: signal.name });
         let is_handled = self.rules.lock().get(&signal.number).map(|rule| matches!(rule, Rule::Handle(_)));
         match is_handled {
             Some(true) => {

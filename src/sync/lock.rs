@@ -277,14 +277,12 @@ impl Lock {
 
     fn note(&self, task: &Task) {
         task.took();
-        let object = self.core.id();
-        task.kernel().events().emit(|| Event::Acquired { task: task.id(), object });
+        task.kernel().events().emit(|| Event::Acquired { task, object: &self.core, site: task.site() });
     }
 
     fn let_go(&self, task: &Task) {
         task.gave_back();
-        let object = self.core.id();
-        task.kernel().events().emit(|| Event::Released { task: task.id(), object });
+        task.kernel().events().emit(|| Event::Released { task, object: &self.core });
         self.free(task.id());
     }
 
@@ -321,6 +319,9 @@ impl Waitable for Lock {
     fn owner_ended(&self, task: TaskId) {
         if self.owner() == Some(task) {
             self.state_now().abandoned().store(1, Ordering::Release);
+            if let Some(task) = self.core.kernel().task(task) {
+                self.core.kernel().events().emit(|| Event::Released { task: &task, object: &self.core });
+            }
             self.free(task);
         }
     }

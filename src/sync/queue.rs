@@ -9,7 +9,7 @@
 
 use std::cmp::Ordering as Compared;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use super::loan::{Lending, Lent};
 use super::lock_state::Place;
 use super::ordered::Ordered;
 use crate::kernel::events::Event;
-use crate::kernel::{ObjectCore, Operation, Stop, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
+use crate::kernel::{ObjectCore, Operation, Stop, Task, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
 
 const CLOSED: usize = 1;
 const ONE: usize = 2;
@@ -39,10 +39,13 @@ pub enum Order<T> {
     Priority(Comparison<T>),
 }
 
+/// An item with its number: 0 where nobody listened when it was put.
+type Numbered<T> = (u64, T);
+
 enum Store<T> {
-    Fifo(Sender<T>, Receiver<T>),
-    Lifo(Mutex<Vec<T>>),
-    Priority(Mutex<Ordered<T>>, Comparison<T>),
+    Fifo(Sender<Numbered<T>>, Receiver<Numbered<T>>),
+    Lifo(Mutex<Vec<Numbered<T>>>),
+    Priority(Mutex<Ordered<Numbered<T>>>, Comparison<T>),
 }
 
 impl<T> Store<T> {
@@ -57,19 +60,21 @@ impl<T> Store<T> {
         }
     }
 
-    fn push(&self, item: T) -> Result<(), Fault> {
+    fn push(&self, item: Numbered<T>) -> Result<(), Fault> {
         match self {
             Store::Fifo(sender, _) => {
                 let sent = sender.try_send(item);
                 debug_assert!(sent.is_ok(), "invariant: an unbounded channel whose receiver is beside it takes all");
             }
             Store::Lifo(items) => items.lock().push(item),
-            Store::Priority(items, compare) => items.lock().put(item, compare).map_err(Fault::Incomparable)?,
+            Store::Priority(items, compare) => {
+                items.lock().put(item, |one, other| compare(&one.1, &other.1)).map_err(Fault::Incomparable)?;
+            }
         }
         Ok(())
     }
 
-    fn pop(&self) -> Option<T> {
+    fn pop(&self) -> Option<Numbered<T>> {
         match self {
             Store::Fifo(_, receiver) => receiver.try_recv().ok(),
             Store::Lifo(items) => items.lock().pop(),
@@ -154,8 +159,10 @@ pub struct Queue<T> {
     maxsize: Option<usize>,
     store: Store<T>,
     /// What another process may take. It counts as being in the queue until it is taken.
-    lent: Lent<T>,
+    lent: Lent<(u64, T)>,
     word: AtomicUsize,
+    /// The number of the last item that was put while somebody listened to events.
+    numbered: AtomicU64,
     unfinished: AtomicUsize,
     getters: Side,
     putters: Side,
@@ -171,6 +178,7 @@ impl<T: Send + 'static> Queue<T> {
             store: Store::new(order),
             lent: Lent::default(),
             word: AtomicUsize::new(0),
+            numbered: AtomicU64::new(0),
             unfinished: AtomicUsize::new(0),
             getters: Side::default(),
             putters: Side::default(),
@@ -295,15 +303,15 @@ impl<T: Send + 'static> Queue<T> {
 
     /// Lends the next items to the process that has `place`: who gets one after the other need not ask for each. Only where
     /// nothing is changed by that: nobody waits, nobody listens, and there is no bound that would be noticed.
-    pub fn lend(&self, place: &Arc<Place>, copy: impl FnMut(&T) -> Option<Vec<u8>>) -> Option<Lending> {
+    pub fn lend(&self, place: &Arc<Place>, mut copy: impl FnMut(&T) -> Option<Vec<u8>>) -> Option<Lending> {
         let is_of_use = self.maxsize.is_none()
             && matches!(self.store, Store::Fifo(..))
             && self.getters.count.load(Ordering::SeqCst) == 0
-            && !self.core.kernel().events().are_heard();
+            && !self.core.kernel().events().on();
         if !is_of_use {
             return None;
         }
-        self.lent.lend(place, |taken| self.is_gone(taken), || self.store.pop(), copy)
+        self.lent.lend(place, |taken| self.is_gone(taken), || self.store.pop(), |(_, item)| copy(item))
     }
 
     /// Takes back what was lent and is still there.
@@ -378,13 +386,16 @@ impl<T: Send + 'static> Queue<T> {
     fn push_reserved(&self, item: &mut Option<T>, size: usize) -> Result<(), Fault> {
         let item = item.take().expect("invariant: an operation puts its item once");
         self.unfinished.fetch_add(1, Ordering::AcqRel);
-        if let Err(fault) = self.store.push(item) {
+        let number =
+            if self.core.kernel().events().on() { self.numbered.fetch_add(1, Ordering::Relaxed) + 1 } else { 0 };
+        // Before anybody can take it out again.
+        self.tell(|task, object| Event::Put { task, object, item: number, size });
+        if let Err(fault) = self.store.push((number, item)) {
             self.word.fetch_sub(ONE, Ordering::SeqCst);
             // It counted for a moment, and somebody may have begun to join meanwhile.
             self.one_less_unfinished();
             return Err(fault);
         }
-        self.tell(|task, object| Event::Put { task, object, size });
         Ok(())
     }
 
@@ -408,9 +419,9 @@ impl<T: Send + 'static> Queue<T> {
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
             let lent = if self.lent.is_active() { self.lent.pop(|taken| self.is_gone(taken)) } else { None };
-            if let Some(item) = lent.or_else(|| self.store.pop()) {
+            if let Some((number, item)) = lent.or_else(|| self.store.pop()) {
                 let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
-                self.tell(|task, object| Event::Got { task, object, size });
+                self.tell(|task, object| Event::Got { task, object, item: number, size });
                 return Some(Ok(item));
             }
             match self.word.load(Ordering::SeqCst) {
@@ -422,14 +433,20 @@ impl<T: Send + 'static> Queue<T> {
         }
     }
 
-    fn tell(&self, event: impl FnOnce(crate::kernel::TaskId, crate::kernel::object::ObjectId) -> Event) {
-        self.core.kernel().events().emit(|| with_current(|task| event(task.id(), self.core.id())));
+    fn tell(&self, event: impl for<'a> FnOnce(&'a Task, &'a ObjectCore) -> Event<'a>) {
+        if self.core.kernel().events().on() {
+            with_current(|task| self.core.kernel().events().emit(|| event(task, &self.core)));
+        }
     }
 }
 
 impl<T: Send + 'static> Waitable for Queue<T> {
     fn core(&self) -> &Arc<ObjectCore> {
         &self.core
+    }
+
+    fn depth(&self) -> Option<usize> {
+        Some(self.word.load(Ordering::Relaxed) / ONE)
     }
 
     fn state(&self) -> String {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use crate::kernel::events::Event;
 use crate::kernel::{
     Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
 };
@@ -75,6 +76,7 @@ impl RwLock {
             if free {
                 state.take(side, task.id(), task.site());
                 task.took();
+                task.kernel().events().emit(|| Event::Acquired { task, object: &self.core, site: task.site() });
             }
             again || free
         });
@@ -97,6 +99,7 @@ impl RwLock {
             };
             if last {
                 task.gave_back();
+                task.kernel().events().emit(|| Event::Released { task, object: &self.core });
                 state.serve(&self.core);
             }
             Ok(())
@@ -184,6 +187,7 @@ impl State {
             self.take(side, task, site);
             if let Some(task) = core.kernel().task(task) {
                 task.took();
+                core.kernel().events().emit(|| Event::Acquired { task: &task, object: core, site });
             }
             self.waiters.grant();
         }
@@ -302,6 +306,7 @@ impl Operation for TakeSide {
         if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
             with_current(|task| {
                 task.gave_back();
+                task.kernel().events().emit(|| Event::Released { task, object: &self.lock.core });
                 state.give(self.side, task.id());
             });
         }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use crate::kernel::events::Event;
 use crate::kernel::{ObjectCore, Operation, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
 
 struct State {
@@ -79,6 +80,7 @@ impl Semaphore {
         }
         state.permits = permits;
         state.serve();
+        self.tell(&state);
         drop(state);
         self.note(0i64.saturating_sub_unsigned(n as u64));
         Ok(())
@@ -105,6 +107,7 @@ impl Semaphore {
         let free = state.permits > 0 && state.waiters.is_empty();
         if free {
             state.permits -= 1;
+            self.tell(&state);
             drop(state);
             self.note(1);
         }
@@ -129,6 +132,10 @@ impl Semaphore {
         drop(state);
         let me: Arc<dyn Waitable> = self.clone();
         self.core.kernel().list(&me);
+    }
+
+    fn tell(&self, state: &State) {
+        self.core.kernel().events().emit(|| Event::Level { object: &self.core, level: state.permits });
     }
 }
 
@@ -174,6 +181,7 @@ impl Operation for TakePermit {
         if !self.ticket.is_enlisted() {
             state.waiters.enlist(&mut self.ticket, waker, ());
             state.serve();
+            self.semaphore.tell(&state);
         }
         match state.waiters.granted(&self.ticket) {
             true => {
@@ -190,6 +198,7 @@ impl Operation for TakePermit {
         if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
             state.permits += 1;
             state.serve();
+            self.semaphore.tell(&state);
         }
     }
 

@@ -12,6 +12,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use super::pipe::{Incoming, Outgoing};
 use super::wire::{Descriptors, FromWorker, Letter, ToWorker};
 use crate::kernel::door::block_through;
+use crate::kernel::program::Recording;
 use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Waitable, Waker};
 
 /// Who this worker is.
@@ -24,6 +25,14 @@ pub struct Papers {
     pub daemon: bool,
     /// The name of the process that started it.
     pub parent: String,
+    /// Where what happens is written down.
+    pub recording: Option<Recording>,
+    /// The path of the script that was started, if it came from a file.
+    pub script: Option<String>,
+    /// The folder in which that was.
+    pub folder: String,
+    /// Where modules are looked for that do not lie beside the script that imports them.
+    pub path: Vec<String>,
     socket: Arc<OwnedFd>,
     incoming: Incoming,
 }
@@ -45,9 +54,14 @@ impl Papers {
             first = incoming.take()?;
         }
         match first {
-            Some(Letter { message: ToWorker::Begin { name, args, daemon, parent }, .. }) => {
+            Some(Letter {
+                message: ToWorker::Begin { name, args, daemon, parent, script, folder, path, recorded },
+                descriptors,
+            }) => {
                 set_nonblocking(&socket, true)?;
-                Ok(Papers { name, args, daemon, parent, socket, incoming })
+                let file = descriptors.into_iter().next();
+                let recording = recorded.zip(file).map(|(epoch, file)| Recording { file, epoch });
+                Ok(Papers { name, args, daemon, parent, script, folder, path, recording, socket, incoming })
             }
             _ => Err(io::Error::new(io::ErrorKind::InvalidData, "orch starts workers itself, with a socket")),
         }

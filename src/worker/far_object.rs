@@ -8,7 +8,8 @@ use serde_bytes::ByteBuf;
 
 use super::ask::{Exported, SharedLock};
 use super::link::Link;
-use crate::kernel::{Enders, ObjectCore, Site, Waitable, door};
+use crate::kernel::events::Event;
+use crate::kernel::{Enders, ObjectCore, Site, Task, Waitable, door, with_current};
 use crate::sync::lock_state::LockState;
 
 /// An object that lives in another process, for as long as somebody here uses it.
@@ -46,6 +47,9 @@ impl FarObject {
         let site = Site::new(number, site.line(), site.column()).to_bits();
         let taken =
             state.take_free(me, site) || (lock.is_reentrant && state.take_again(me)) || take_soon(state, me, site);
+        if taken {
+            self.tell(|task, object| Event::Acquired { task, object, site: task.site() });
+        }
         taken.then(|| state.was_abandoned())
     }
 
@@ -55,7 +59,18 @@ impl FarObject {
         let Some(state) = state else {
             return false;
         };
-        self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me))
+        let given = self.link.me_and_source(None).is_some_and(|(me, _)| state.give_back(me));
+        if given {
+            self.tell(|task, object| Event::Released { task, object });
+        }
+        given
+    }
+
+    fn tell(&self, event: impl for<'a> FnOnce(&'a Task, &'a ObjectCore) -> Event<'a>) {
+        let events = self.core.kernel().events();
+        if events.on() {
+            with_current(|task| events.emit(|| event(task, &self.core)));
+        }
     }
 
     /// True for a queue that has room for all and is not known to be closed.

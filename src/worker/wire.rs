@@ -28,6 +28,14 @@ pub enum ToWorker {
         daemon: bool,
         /// The name of the process that starts it.
         parent: String,
+        /// What happens is written down in the file that goes with this; when that program has begun.
+        recorded: Option<u64>,
+        /// The path of the script that was started, if it came from a file.
+        script: Option<String>,
+        /// The folder in which that was.
+        folder: String,
+        /// Where modules are looked for that do not lie beside the script that imports them.
+        path: Vec<String>,
     },
     /// Sources that it has not got yet, by name.
     Sources(Vec<(String, String)>),
@@ -238,6 +246,10 @@ mod tests {
                 args: vec!["a".into(), String::new()],
                 daemon: true,
                 parent: "p".into(),
+                recorded: Some(u64::MAX),
+                script: Some("/s.rhai".into()),
+                folder: "/".into(),
+                path: vec!["/m".into()],
             },
             ToWorker::Sources(vec![("s.rhai".into(), "fn f() { 1 }".into())]),
             ToWorker::Run(7, ByteBuf::from(vec![0, 255, 3]), Vec::new()),

@@ -21,7 +21,8 @@ use crate::command::completed::End;
 use crate::command::helper;
 use crate::command::leader::Leader;
 use crate::command::tree::Tree;
-use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Waitable, Waker, block};
+use crate::kernel::events::Event;
+use crate::kernel::{Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Waitable, Waker, block, current};
 
 /// Something that a worker has said or done.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub struct Worker {
     state: Mutex<State>,
     /// Where its calls come in, once it was given a handle.
     line: OnceLock<Arc<Line>>,
+    /// Its end was told to those who listen to events.
+    told: OnceLock<()>,
 }
 
 impl Worker {
@@ -85,8 +88,16 @@ impl Worker {
         if let ToWorker::Begin { name, .. } = begin {
             core.set_name(name);
         }
-        let worker = Arc::new(Worker { core, leader, tree, state: Mutex::new(state), line: OnceLock::new() });
-        worker.tell(begin);
+        let worker = Arc::new(Worker {
+            core,
+            leader,
+            tree,
+            state: Mutex::new(state),
+            line: OnceLock::new(),
+            told: OnceLock::new(),
+        });
+        let file = kernel.recording().map(|recording| recording.file.clone());
+        worker.tell_with(begin, file.into_iter().collect());
         Ok(worker)
     }
 
@@ -171,7 +182,15 @@ impl Worker {
 
     /// True when it has ended; what it said before can still be heard.
     pub fn has_ended(&self) -> bool {
-        self.leader.try_reap().is_some()
+        self.leader.try_reap().inspect(|end| self.tell_end(*end)).is_some()
+    }
+
+    /// Tells whoever listens to events, once.
+    fn tell_end(&self, end: End) {
+        if self.core.kernel().events().on() && self.told.set(()).is_ok() {
+            let (task, pid, code) = (current(), self.pid(), end.code());
+            self.core.kernel().events().emit(|| Event::WorkerEnded { task: &task, pid, code });
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -194,6 +213,7 @@ impl Worker {
         let Some(end) = self.leader.try_reap() else {
             return Poll::Pending;
         };
+        self.tell_end(end);
         // What it said before its end can be read now, if it came after that look.
         if let Some(heard) = self.next_message(&mut state) {
             return Poll::Ready(heard);

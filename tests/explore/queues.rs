@@ -102,7 +102,7 @@ fn a_full_queue_makes_its_putters_wait_and_never_holds_too_much() {
             queue.core().kernel().events().listen(Arc::new(move |event| {
                 use orch::kernel::events::Event::Put;
                 if let Put { object, size, .. } = event
-                    && *object == core
+                    && object.id() == core
                 {
                     seen.fetch_max(*size, Ordering::Relaxed);
                 }

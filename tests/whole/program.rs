@@ -175,6 +175,18 @@ impl Seen {
         self.is(0, stdout, "");
     }
 
+    /// Without what orch says when its end takes more than a second, as where somebody does not listen to TERM.
+    pub fn without_waiting(mut self) -> Seen {
+        let mut names = false;
+        let mut kept = String::new();
+        for line in self.stderr.split_inclusive('\n') {
+            names = line.starts_with("note: still waiting for the end") || (names && line.starts_with("  process "));
+            kept.push_str(if names { "" } else { line });
+        }
+        self.stderr = kept;
+        self
+    }
+
     /// All of it, to show to people or to keep in a file.
     pub fn for_people(&self) -> String {
         format!("status {}\n--- stdout\n{}--- stderr\n{}---\n", self.status, self.stdout, self.stderr)

@@ -1,4 +1,4 @@
-//! Printing, chance, arguments, assertions, the end of the program.
+//! Printing, chance, assertions, the end of the program.
 
 use std::io::ErrorKind;
 use std::ops::{Range, RangeInclusive};
@@ -159,16 +159,6 @@ pub mod functions {
     /// ```
     pub fn shuffle(array: &mut Array) {
         with_current(|task| task.kernel().chance(|rng| rng.shuffle(array)));
-    }
-
-    /// The arguments of the script, as they were typed.
-    ///
-    /// ```rhai
-    /// for a in args() { print(a); }
-    /// ```
-    #[rhai_fn(name = "args")]
-    pub fn script_args() -> Array {
-        with_host(|host| host.args().iter().map(|a| a.clone().into()).collect())
     }
 
     /// Ends the program at once, from any thread, with status 0. The `with` blocks of this thread are left first; `try`

@@ -7,7 +7,7 @@ use rhai::{Dynamic, Map, NativeCallContext};
 
 use crate::command::completed::End;
 use crate::command::mock::Mock;
-use crate::command::{processes, quote, search};
+use crate::command::{environment, processes, quote, search};
 use crate::kernel::door;
 use crate::script::api::child::signal_of;
 use crate::script::api::command::bytes;
@@ -43,7 +43,7 @@ pub mod functions {
     /// assert(which("no such program") == ());
     /// ```
     pub fn which(name: &str) -> Dynamic {
-        let found = search::find_program(name, std::env::var_os("PATH"), None);
+        let found = search::find_program(name, environment::get("PATH"), None);
         found.map_or(Dynamic::UNIT, |path| path.display().to_string().into())
     }
 
