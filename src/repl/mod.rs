@@ -55,6 +55,9 @@ const MOST_FAILURES: usize = 3;
 const LOOK: Duration = Duration::from_millis(1);
 const LOOKS: usize = 50;
 
+/// How often the editor is asked to leave, a moment each.
+const MOST_KNOCKS: usize = 100;
+
 /// The window where there is none.
 const NO_WINDOW: Window = Window { columns: 80, lines: 40 };
 
@@ -149,8 +152,9 @@ impl Repl {
 }
 
 fn leave(shared: &Shared, editor: &Mutex<Editor>) {
-    // Whoever edits holds the lock until it has heard.
-    loop {
+    // Whoever edits holds the lock until it has heard. Where the terminal is gone it never does: its library asks for the
+    // next key without end. Then there is nothing to give back.
+    for _ in 0..MOST_KNOCKS {
         match editor.try_lock_for(PATIENCE) {
             Some(_left) => return,
             None => shared.console.ask_to_leave(),
