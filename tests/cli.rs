@@ -198,6 +198,16 @@ fn completions_are_there() {
 }
 
 #[test]
+fn the_manual_has_a_part_for_each_command() {
+    let seen = orch(["man"]).run();
+    assert!(seen.status == 0 && seen.stdout.contains(".TH orch 1"), "{}", seen.for_people());
+    for part in [".SH ORCH RUN", ".SH ORCH MAP", ".SH ORCH REPL", ".SS OPTIONS", "ORCH_HISTORY", "repeatable schedule"]
+    {
+        assert!(seen.stdout.contains(part), "{part}: {}", seen.stdout);
+    }
+}
+
+#[test]
 fn bash_takes_its_completions() {
     let seen = orch(["completions", "bash"]).run();
     let checked = Command::new("bash").args(["-n", "-c", &seen.stdout]).status();

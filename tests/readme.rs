@@ -111,3 +111,15 @@ fn its_deadlock_is_the_one_that_comes() {
         assert!(seen.stderr.contains(line), "{line:?} is not in\n{}", seen.stderr);
     }
 }
+
+#[test]
+fn the_session_at_the_prompt_goes_as_shown() {
+    let page = std::fs::read_to_string(top().join("docs/repl.md")).unwrap();
+    let sessions: Vec<&str> = page.split("```\n").filter(|block| block.starts_with("orch> ")).collect();
+    assert_eq!(sessions.len(), 1);
+    for session in sessions {
+        let typed: Vec<&str> = session.lines().filter_map(|line| line.strip_prefix("orch> ")).collect();
+        let shown: Vec<&str> = session.lines().filter(|line| !line.starts_with("orch> ")).collect();
+        orch(["repl"]).stdin(typed.join("\n")).is(0, &format!("{}\n", shown.join("\n")), "");
+    }
+}

@@ -36,12 +36,15 @@ const CRATES: &[(&str, &[&str])] = &[
     ("md5", &["src/io/"]),
     ("regex", &["src/script/"]),
     ("serde_json", &["src/script/", "src/observe/"]),
-    ("unicode_width", &["src/script/"]),
+    ("unicode_width", &["src/script/", "src/repl/"]),
     ("encoding_rs", &["src/io/"]),
     ("rusqlite", &["src/io/"]),
     ("scraper", &["src/io/"]),
     ("ureq", &["src/io/"]),
     ("url", &["src/io/"]),
+    ("reedline", &["src/repl/"]),
+    ("nu_ansi_term", &["src/repl/"]),
+    ("clap_mangen", &["src/cli/"]),
 ];
 
 /// Paths of the standard library that belong to a room. Unit tests may use them anywhere.

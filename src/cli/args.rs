@@ -10,6 +10,7 @@ const EXAMPLES: &str = "Examples:
   orch run scripts/traffic_light.rhai        run a script
   orch run --sim --seed 7 script.rhai        simulated time, repeatable to the byte
   orch run --until 45 script.rhai            end it after 45 seconds
+  orch repl                                  type one line after the other
   orch run --trace t.json script.rhai        write what happens, for Perfetto
   orch eval '(1..4).map(|n| n * n)'          run a line and print its value
   orch map -j8 gzip {} ::: *.log              run a command for each of many arguments
@@ -36,6 +37,9 @@ pub enum Command {
     Run(RunOptions),
     /// Run a line and print its value
     Eval(EvalOptions),
+    /// Type one line after the other; each is run, and its value shown
+    #[command(after_help = REPL_HELP)]
+    Repl(ReplOptions),
     /// Run a command for each of many arguments, several at once
     Map(Box<MapOptions>),
     /// What a running orch does, asked from another terminal
@@ -44,6 +48,8 @@ pub enum Command {
     Top(TopOptions),
     /// The reference, or one entry of it with its examples
     Doc(DocOptions),
+    /// The manual page, as troff: `orch man | man -l -`, or into a file `orch.1`
+    Man,
     /// Completions for a shell
     Completions {
         /// The shell
@@ -123,6 +129,20 @@ pub struct EvalOptions {
     pub world: WorldOptions,
     /// The code
     pub code: String,
+}
+
+const REPL_HELP: &str = "`help` at the prompt says the rest.
+
+Environment: ORCH_HISTORY, the file in which what was typed is kept (empty: none); NO_COLOR.
+
+Exit status: 0, or what exit(n) said; 128+n ended by signal n. Where the input is no terminal, also 1 when an entry
+failed and 3 when one met a deadlock.";
+
+/// Options of `orch repl`.
+#[derive(Args)]
+pub struct ReplOptions {
+    #[command(flatten)]
+    pub world: WorldOptions,
 }
 
 /// Options of `orch doc`.
@@ -223,6 +243,32 @@ fn script_position(words: &[OsString]) -> Option<usize> {
         at += if takes_value(&text) { 2 } else { 1 };
     }
     None
+}
+
+/// The manual page: orch, then each of its commands.
+pub fn manual() -> String {
+    let mut command = Cli::command();
+    command.build();
+    let mut page = rendered(|text| clap_mangen::Man::new(command.clone()).render(text));
+    for part in command.get_subcommands().filter(|part| part.get_name() != "help") {
+        let man = clap_mangen::Man::new(part.clone());
+        let sections = rendered(|text| {
+            man.render_synopsis_section(text)?;
+            man.render_description_section(text)?;
+            man.render_options_section(text)?;
+            man.render_extra_section(text)
+        });
+        page.push_str(&format!(".SH ORCH {}\n", part.get_name().to_uppercase()));
+        page.push_str(&sections.replace(".SH ", ".SS "));
+    }
+    page
+}
+
+fn rendered(render: impl FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>) -> String {
+    let mut text = Vec::new();
+    // Memory takes all that is written.
+    let _written = render(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Completions for a shell.

@@ -8,6 +8,7 @@ pub mod helper;
 pub mod leaving;
 pub mod map;
 pub mod map_args;
+pub mod repl;
 pub mod run;
 pub mod see;
 pub mod terminal;
@@ -33,10 +34,12 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> i32 {
     match command {
         Command::Run(options) => run::file(&options, script_args),
         Command::Eval(options) => run::code(&options),
+        Command::Repl(options) => repl::run(&options),
         Command::Map(options) => map::run(&options),
         Command::Dump(options) => dump::show(&options),
         Command::Top(options) => top::watch(&options),
         Command::Doc(options) => doc::show(&options),
+        Command::Man => doc::write_out(&args::manual()),
         Command::Completions { shell } => doc::write_out(&args::completions(shell)),
     }
 }

@@ -10,7 +10,7 @@ use super::completed::Completed;
 use super::fault::CommandFault;
 use super::launch::{Wire, Wiring};
 use super::spec::{Input, Spec};
-use super::terminal;
+use super::{relay, terminal};
 use crate::kernel::sleep;
 
 /// How long it takes at most until orch hears of a signal that it has sent to itself.
@@ -33,7 +33,7 @@ pub const PIPED: Wiring = Wiring { stdin: Wire::Pipe, stdout: Wire::Pipe, stderr
 pub fn start_in_front(spec: &Spec, wiring: Wiring) -> Result<Arc<Child>, CommandFault> {
     let reads = spec.stages.first().is_some_and(|first| first.stdin == Input::Default) && wiring.stdin == Wire::Inherit;
     let stdin = match reads && !spec.pty {
-        true if terminal::is_lent() => Wire::Null,
+        true if terminal::is_lent() || relay::is_for_current() => Wire::Null,
         true if terminal::is_ours() => Wire::Lent,
         _ => wiring.stdin,
     };
@@ -84,10 +84,11 @@ fn finish_after(
 
 /// Passes on what it writes, as it comes. What nobody reads any more is thrown away.
 fn show(child: &Arc<Child>) -> Result<(), CommandFault> {
-    let mut out = Some(File::from(rustix::io::dup(rustix::stdio::stdout()).map_err(|error| CommandFault::System {
-        what: "cannot show the output of a command".into(),
-        error: error.into(),
-    })?));
+    let own = || rustix::io::dup(rustix::stdio::stdout()).map_err(Into::into);
+    let out = relay::for_commands().and_then(|relay| relay.map_or_else(own, Ok));
+    let mut out = Some(File::from(
+        out.map_err(|error| CommandFault::System { what: "cannot show the output of a command".into(), error })?,
+    ));
     let at_terminal = rustix::termios::isatty(rustix::stdio::stdout());
     while let Some(mut bytes) = child.read_some()? {
         if at_terminal {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::leader::{self, Leader};
+use super::relay;
 use super::tree::{MARK, Tree};
 use super::{environment, guard};
 
@@ -32,7 +33,12 @@ pub fn start(word: &str, socket: OwnedFd, tree: &Tree) -> io::Result<Arc<Leader>
     let program = path().ok_or_else(|| io::Error::other("this program is not orch itself and has no workers"))?;
     guard::watch_over_this_run();
     let mark = tree.mark();
-    let expression = duct::cmd(program, [word]).stdin_file(socket).unchecked().before_spawn(move |command| {
+    let expression = duct::cmd(program, [word]).stdin_file(socket).unchecked();
+    let expression = match relay::for_processes()? {
+        Some(relay) => expression.stderr_file(relay.try_clone()?).stdout_file(relay),
+        None => expression,
+    };
+    let expression = expression.before_spawn(move |command| {
         environment::apply(command);
         command.env(MARK, &mark).process_group(0);
         Ok(())

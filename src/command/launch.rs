@@ -19,6 +19,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::fault::CommandFault;
 use super::leader::{self, Leader};
 use super::pty;
+use super::relay;
 use super::search::find_program;
 use super::spec::{Input, Output, Spec, Stage};
 use super::terminal::Foreground;
@@ -322,7 +323,9 @@ fn output(chosen: &Output, wire: Wire, ours: &mut Option<Arc<OwnedFd>>) -> Resul
         (Output::Append(path), _) => opened(path, OpenOptions::new().append(true).create(true)),
         (Output::SameAsStdout, _) => Ok(End::SameAsStdout),
         (Output::Null, _) | (Output::Default, Wire::Null) => Ok(End::Null),
-        (Output::Default, Wire::Inherit | Wire::Lent) => Ok(End::Inherit),
+        (Output::Default, Wire::Inherit | Wire::Lent) => {
+            Ok(relay::for_commands().map_err(no_pipe)?.map_or(End::Inherit, End::Of))
+        }
         (Output::Default, Wire::Pipe) => {
             let (reader, writer) = pipe()?;
             *ours = Some(reading(reader)?);

@@ -27,6 +27,7 @@ pub mod mock;
 pub mod processes;
 pub mod pty;
 pub mod quote;
+pub mod relay;
 pub mod running;
 pub mod search;
 pub mod signal;

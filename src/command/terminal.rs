@@ -25,10 +25,26 @@ pub fn is_ours() -> bool {
     isatty(input) && tcgetpgrp(input).is_ok_and(|front| front == getpgrp()) && !LENT.load(Ordering::Acquire)
 }
 
-/// True when orch's input is a terminal that some command has borrowed. Another one that read from it would be stopped for
+/// True when orch's input is a terminal that some command has borrowed, or from which orch reads itself. Another one that read from it would be stopped for
 /// that, with nobody to let it go on.
 pub fn is_lent() -> bool {
     LENT.load(Ordering::Acquire) && isatty(stdin())
+}
+
+/// The terminal as long as orch reads from it itself: nobody can borrow it.
+pub struct Kept(());
+
+impl Kept {
+    /// Keeps the terminal; `None` while a command has it.
+    pub fn keep() -> Option<Kept> {
+        (!LENT.swap(true, Ordering::AcqRel)).then_some(Kept(()))
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        LENT.store(false, Ordering::Release);
+    }
 }
 
 /// The terminal as long as it is lent.

@@ -12,7 +12,7 @@ use super::parcel::make_content_over;
 use crate::kernel::Holder;
 
 /// Rhai's constants, by name.
-type Constants = Arc<RwLock<std::collections::BTreeMap<ImmutableString, Dynamic>>>;
+pub type Constants = Arc<RwLock<std::collections::BTreeMap<ImmutableString, Dynamic>>>;
 
 thread_local! {
     /// The constants that this task has a copy of, and the copy.

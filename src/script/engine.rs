@@ -83,7 +83,7 @@ fn modules() -> &'static BTreeMap<&'static str, Shared<Module>> {
 }
 
 /// Rhai's standard packages but for its clock, which does not know simulated time.
-fn register_packages(engine: &mut Engine) {
+pub(super) fn register_packages(engine: &mut Engine) {
     for package in [
         CorePackage::new().as_shared_module(),
         BitFieldPackage::new().as_shared_module(),

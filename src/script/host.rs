@@ -347,6 +347,11 @@ impl Host {
         self.status.fetch_max(status, Ordering::AcqRel);
     }
 
+    /// Forgets the status noted so far: whoever had to be told was.
+    pub fn forget_status(&self) {
+        self.status.store(0, Ordering::Release);
+    }
+
     /// The status noted so far.
     pub fn status(&self) -> i32 {
         self.status.load(Ordering::Acquire)

@@ -158,7 +158,7 @@ pub fn parameter(info: &str) -> (String, String) {
 }
 
 /// Rust's name of a type as a script knows it.
-fn simple_type(kind: &str) -> String {
+pub fn simple_type(kind: &str) -> String {
     let kind = kind.trim().trim_start_matches("&mut ").trim_start_matches('&').trim();
     match kind {
         "ImmutableString" | "String" | "&str" | "str" | "SmartString" => "string".into(),

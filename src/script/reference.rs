@@ -62,6 +62,40 @@ fn chapter(chapter: &Chapter) -> Vec<Entry> {
     entries
 }
 
+/// The chapter of what Rhai brings.
+const RHAIS_OWN: Chapter = Chapter { title: "Rhai's own", module: None, register: |_| {} };
+
+/// What Rhai itself brings: functions of numbers, texts, arrays and maps, in the order of their names.
+pub fn of_rhai() -> Vec<Entry> {
+    let mut engine = Engine::new_raw();
+    super::engine::register_packages(&mut engine);
+    let found = engine.collect_fn_metadata(
+        None::<&NativeCallContext>,
+        |f| {
+            let metadata = f.metadata;
+            let parameters: Vec<_> = metadata.params_info.iter().map(|p| super::mismatch::parameter(p)).collect();
+            let is_word = metadata.name.starts_with(char::is_alphabetic);
+            if metadata.comments.is_empty() || !is_word || metadata.name.contains(['$', '=']) {
+                return None;
+            }
+            let comments = metadata.comments.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            Some((metadata.name.to_string(), parameters, comments))
+        },
+        true,
+    );
+    let mut entries: Vec<Entry> = found.into_iter().map(|(raw, p, text)| entry(&RHAIS_OWN, &raw, p, &text)).collect();
+    for entry in &mut entries {
+        let names: Vec<&str> = entry.parameters.iter().map(|p| p.0.as_str()).collect();
+        entry.text = entry.text.trim_end_matches("# Example").trim_end().to_string();
+        entry.of = entry.parameters.first().map(|p| p.1.clone());
+        if let [receiver, arguments @ ..] = names.as_slice() {
+            entry.usage = format!("{receiver}.{}({})", entry.name, arguments.join(", "));
+        }
+    }
+    entries.sort_by_key(place);
+    entries
+}
+
 /// Where an entry stands in its chapter: what makes the types first, then functions, then each type's own; of each name
 /// the short forms first.
 fn place(entry: &Entry) -> (Option<String>, bool, String, usize, String) {
@@ -96,7 +130,7 @@ fn is_own_type(name: &str) -> bool {
 }
 
 /// Takes the examples out of a comment.
-fn split(comments: &str) -> (String, Vec<Example>) {
+pub fn split(comments: &str) -> (String, Vec<Example>) {
     let (mut text, mut examples) = (Vec::new(), Vec::new());
     let mut example: Option<(bool, Vec<&str>)> = None;
     for line in comments.lines() {

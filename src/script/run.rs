@@ -30,7 +30,7 @@ pub struct Script {
 /// # Errors
 /// The report for the person at the terminal.
 pub fn parse(host: &Host, script: &Script) -> Result<AST, String> {
-    let source = Arc::new(Source::prepare(&script.text));
+    let source = Arc::new(Source::of_script(&script.name, &script.text));
     host.add_source(&script.name, source.clone());
     match host.engine().compile(source.rewritten()) {
         Ok(mut ast) => {
@@ -76,14 +76,14 @@ pub fn start(
 fn main_task(host: &Arc<Host>, ast: &AST, echo: bool) -> i32 {
     let result = top_level(host, ast, echo);
     if let Err(error) = result
-        && let Some(status) = failed(host, ast, error)
+        && let Some(status) = failed(host, ast.source(), error)
     {
         return status;
     }
     current().abandon_held();
     // What the threads have to say about their own end they say themselves.
     while let Some(error) = outlast_threads(host) {
-        if let Some(status) = failed(host, ast, error) {
+        if let Some(status) = failed(host, ast.source(), error) {
             return status;
         }
     }
@@ -122,12 +122,12 @@ fn top_level(host: &Host, ast: &AST, echo: bool) -> Result<(), Thrown> {
 }
 
 /// The main script failed: says so; `Some` when the program is over at once.
-fn failed(host: &Host, ast: &AST, error: Thrown) -> Option<i32> {
+pub(super) fn failed(host: &Host, source: Option<&str>, error: Thrown) -> Option<i32> {
     match Ending::of(&error) {
         Some(Ending::Exit(status)) => return Some(status),
         Some(Ending::Over) => return Some(host.status()),
         Some(Ending::Interrupted(signal)) => {
-            tell_interrupted(host, ast, error, signal);
+            tell_interrupted(host, source, error, signal);
             return None;
         }
         Some(Ending::Cancelled) | None => {}
@@ -136,20 +136,20 @@ fn failed(host: &Host, ast: &AST, error: Thrown) -> Option<i32> {
     if is_aftermath(&error)
         && let Some(signal) = current().take_interrupt()
     {
-        tell_interrupted(host, ast, error, signal);
+        tell_interrupted(host, source, error, signal);
         return None;
     }
-    let map = crossing_map(host, error, ast.source());
+    let map = crossing_map(host, error, source);
     host.note_status(report::status_of(&map));
     host.say(&report::uncaught(host, &map));
     None
 }
 
 /// A signal ended the main script where this error was thrown: says so in the same words as a call that heard it.
-fn tell_interrupted(host: &Host, ast: &AST, mut error: Thrown, signal: u32) {
+pub(super) fn tell_interrupted(host: &Host, source: Option<&str>, mut error: Thrown, signal: u32) {
     let inner = innermost_mut(&mut error);
     *inner = EvalAltResult::ErrorRuntime(interruption(signal).into(), inner.position());
-    let map = crossing_map(host, error, ast.source());
+    let map = crossing_map(host, error, source);
     host.note_status(report::status_of(&map));
     host.say(&report::uncaught(host, &map));
 }

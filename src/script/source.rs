@@ -14,6 +14,11 @@ pub const IDLE: &str = "__idle";
 /// Passes a handle found at a path on as a temporary, so that no guard is held during its method.
 pub const AT: &str = "__at";
 
+/// What the names of all that was typed at the REPL begin with.
+pub const TYPED: &str = "repl:";
+/// Holds the last value at the REPL.
+pub const LAST: &str = "_it";
+
 /// Methods that are given closures, which may look at the very variable the path to the method's object starts from.
 const TAKES_CLOSURES: &str = "wait_for submit apply apply_async map map_async starmap imap imap_unordered update \
     put try_put send swap set add_done_callback spawn_thread spawn_process start";
@@ -47,7 +52,22 @@ impl Source {
     /// Rewrites a script. Text that makes no sense is left as it is from there on, so that Rhai
     /// reports it.
     pub fn prepare(text: &str) -> Source {
-        let (rewritten, shifts) = render(text, edits(text));
+        Self::rendered(text, edits(text))
+    }
+
+    /// The same for the script of this name: what was typed at the REPL may say `_` for the last value.
+    pub fn of_script(name: &str, text: &str) -> Source {
+        if !name.starts_with(TYPED) {
+            return Self::prepare(text);
+        }
+        let mut edits = edits(text);
+        edits.extend(last_values(text));
+        edits.sort_by_key(|edit| edit.at);
+        Self::rendered(text, edits)
+    }
+
+    fn rendered(text: &str, edits: Vec<Edit>) -> Source {
+        let (rewritten, shifts) = render(text, edits);
         let newlines = text.match_indices('\n').map(|(at, _)| at + 1);
         Source { original: text.to_owned(), rewritten, starts: std::iter::once(0).chain(newlines).collect(), shifts }
     }
@@ -117,6 +137,14 @@ fn edits(text: &str) -> Vec<Edit> {
     // Stable: of two insertions at one place the one made first, the outer one, stays outside.
     edits.sort_by_key(|edit| edit.at);
     edits
+}
+
+/// Puts the variable that holds the last value in the place of each `_` that is no pattern of a `switch`.
+fn last_values(text: &str) -> Vec<Edit> {
+    let lexed = tokens(text);
+    let is_value = |i: &usize| lexed.is(*i, "_") && !lexed.is_any(i + 1, &["=>", "if"]);
+    let of = |i: usize| Edit::new(lexed.list[i].start, lexed.list[i].end, LAST.to_owned());
+    (0..lexed.list.len()).filter(is_value).map(of).collect()
 }
 
 /// Makes a `#!` line a comment. A third slash would make it a doc comment, which Rhai accepts

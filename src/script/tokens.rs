@@ -4,7 +4,7 @@
 
 /// What a token is, as far as the rewrite cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub enum Kind {
     /// An identifier or keyword.
     Word,
     /// A number, without its sign.
@@ -23,59 +23,65 @@ pub(super) enum Kind {
 
 /// One token: its bytes in the text, and for a bracket the index of the other one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
-    pub(super) partner: Option<usize>,
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// Where it begins.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// The bracket that belongs to this one.
+    pub partner: Option<usize>,
 }
 
 /// The tokens of a text, up to the first place where Rhai would refuse it.
-pub(super) struct Tokens<'a> {
-    pub(super) text: &'a str,
-    pub(super) list: Vec<Token>,
+pub struct Tokens<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// The tokens, in order.
+    pub list: Vec<Token>,
     /// Where a template string has the `$` of `\${`: Rhai forgets to count it as a column.
-    pub(super) uncounted: Vec<usize>,
+    pub uncounted: Vec<usize>,
 }
 
 impl Tokens<'_> {
     /// The text of a token that exists.
-    pub(super) fn text_of(&self, i: usize) -> &str {
+    pub fn text_of(&self, i: usize) -> &str {
         let Token { start, end, .. } = self.list[i];
         &self.text[start..end]
     }
 
     /// Whether token `i` exists and reads so; likewise below.
-    pub(super) fn is(&self, i: usize, wanted: &str) -> bool {
+    pub fn is(&self, i: usize, wanted: &str) -> bool {
         i < self.list.len() && self.text_of(i) == wanted
     }
 
-    pub(super) fn is_any(&self, i: usize, wanted: &[&str]) -> bool {
+    pub fn is_any(&self, i: usize, wanted: &[&str]) -> bool {
         wanted.iter().any(|wanted| self.is(i, wanted))
     }
 
-    pub(super) fn is_kind(&self, i: usize, kind: Kind) -> bool {
+    pub fn is_kind(&self, i: usize, kind: Kind) -> bool {
         self.list.get(i).is_some_and(|token| token.kind == kind)
     }
 
     /// Whether the token before is one of these.
-    pub(super) fn follows(&self, i: usize, wanted: &[&str]) -> bool {
+    pub fn follows(&self, i: usize, wanted: &[&str]) -> bool {
         i > 0 && self.is_any(i - 1, wanted)
     }
 
     /// A property, a name in a module or a key of a map: never a keyword, never a path's root.
-    pub(super) fn is_plain_name(&self, i: usize) -> bool {
+    pub fn is_plain_name(&self, i: usize) -> bool {
         self.follows(i, &[".", "?.", "::"]) || self.is(i + 1, ":")
     }
 
     /// Whether this `while` belongs to the `do` block that ends before it, so has no block.
-    pub(super) fn ends_do(&self, i: usize) -> bool {
+    pub fn ends_do(&self, i: usize) -> bool {
         let before = i.checked_sub(1).and_then(|i| self.list[i].partner);
         self.follows(i, &["}"]) && before.is_some_and(|open| self.follows(open, &["do"]))
     }
 
     /// Lone semicolons are nothing to Rhai.
-    pub(super) fn is_empty_block(&self, open: usize) -> bool {
+    pub fn is_empty_block(&self, open: usize) -> bool {
         let mut end = open + 1;
         while self.is(end, ";") {
             end += 1;
@@ -84,7 +90,7 @@ impl Tokens<'_> {
     }
 
     /// The token after a closure's parameters, if they are such.
-    pub(super) fn after_parameters(&self, open: usize) -> Option<usize> {
+    pub fn after_parameters(&self, open: usize) -> Option<usize> {
         let mut i = open + 1;
         while self.is_kind(i, Kind::Word) || self.is(i, ",") {
             i += 1;
@@ -93,7 +99,7 @@ impl Tokens<'_> {
     }
 
     /// In `root.prop[index].method(` the last token before `.method`, and `method`.
-    pub(super) fn path(&self, root: usize) -> Option<(usize, usize)> {
+    pub fn path(&self, root: usize) -> Option<(usize, usize)> {
         let mut last = root;
         loop {
             let next = last + 1;
@@ -114,7 +120,7 @@ impl Tokens<'_> {
 const LONG: [&str; 12] = ["..=", "...", "..", "::", "=>", "==", "<=", ">=", "!=", "||", "?.", "??"];
 
 /// Cuts a text into tokens; stops without complaint where the text is malformed.
-pub(super) fn tokens(text: &str) -> Tokens<'_> {
+pub fn tokens(text: &str) -> Tokens<'_> {
     let mut lexer = Lexer { text, at: 0, list: Vec::new(), open: Vec::new(), uncounted: Vec::new() };
     if text.starts_with("#!") {
         lexer.line_comment();

@@ -13,9 +13,10 @@ use parking_lot::Mutex;
 use super::names::{Signal, Usual};
 use super::system::System;
 use crate::command::child;
-use crate::kernel::Kernel;
 use crate::kernel::events::Event;
 use crate::kernel::handling::HandlerError;
+use crate::kernel::task::alert;
+use crate::kernel::{Kernel, Role};
 
 /// What the program does when a signal comes.
 pub type Handler = Arc<dyn Fn() -> Result<(), HandlerError> + Send + Sync>;
@@ -36,6 +37,19 @@ pub struct Rules {
     asked_with: OnceLock<Signal>,
     dump: OnceLock<Box<dyn Fn() + Send + Sync>>,
     system: OnceLock<System>,
+    /// What INT does where a person types one entry after the other.
+    typed: Mutex<Typed>,
+}
+
+/// How INT is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Typed {
+    /// As by every program.
+    Not,
+    /// It stops the entry that runs.
+    Entry,
+    /// It has asked this entry to stop.
+    Asked,
 }
 
 impl Rules {
@@ -48,6 +62,7 @@ impl Rules {
             asked_with: OnceLock::new(),
             dump: OnceLock::new(),
             system: OnceLock::new(),
+            typed: Mutex::new(Typed::Not),
         });
         let handling = Arc::downgrade(&rules);
         kernel.handling().set_hook(Box::new(move |number| {
@@ -92,6 +107,35 @@ impl Rules {
     /// When the system refuses.
     pub fn reset(&self, signal: Signal) -> io::Result<()> {
         self.set(signal, None)
+    }
+
+    /// Where a person types one entry after the other: from now on INT stops what the main task does, and nothing else. Within
+    /// this entry the first asks, as ever, the second ends it whatever it does. To be called when an entry begins.
+    pub fn begin_entry(&self) {
+        *self.typed.lock() = Typed::Entry;
+    }
+
+    /// There will be no more entries: INT has its usual effect.
+    pub fn no_more_entries(&self) {
+        *self.typed.lock() = Typed::Not;
+    }
+
+    /// True when INT was one for the entry that runs.
+    fn stops_entry(&self, kernel: &Kernel) -> bool {
+        let before = {
+            let mut typed = self.typed.lock();
+            if *typed == Typed::Not {
+                return false;
+            }
+            std::mem::replace(&mut *typed, Typed::Asked)
+        };
+        for main in kernel.tasks().iter().filter(|task| task.role() == Role::Main) {
+            match before {
+                Typed::Asked => main.alert(alert::ENDED),
+                Typed::Not | Typed::Entry => main.interrupt(libc::SIGINT.unsigned_abs()),
+            }
+        }
+        true
     }
 
     fn set(&self, signal: Signal, rule: Option<Rule>) -> io::Result<()> {
@@ -156,6 +200,7 @@ impl Rules {
         let system = self.system.get().filter(|_| !kernel.is_sim());
         match (signal.usual(), system) {
             (_, Some(system)) if system.is_ignored(signal) && signal.can_be_caught() => {}
+            (Usual::Asks, _) if signal.number == libc::SIGINT && self.stops_entry(&kernel) => {}
             (Usual::Asks, _) => self.ask(&kernel, signal),
             (Usual::Dumps, _) => self.dump.get().into_iter().for_each(|dump| dump()),
             (Usual::Ends, Some(system)) => {

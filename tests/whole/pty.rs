@@ -34,16 +34,22 @@ pub struct Pty {
 impl Pty {
     /// Starts a program, in a folder. The terminal has 33 lines of 77 characters.
     pub fn start(words: &[&str], folder: &Path) -> Pty {
+        Self::start_with(words, folder, &[], (33, 77))
+    }
+
+    /// The same with more variables in its environment, and a terminal of so many lines and columns.
+    pub fn start_with(words: &[&str], folder: &Path, env: &[(&str, &str)], (lines, columns): (u16, u16)) -> Pty {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
         let name = ptsname(&ours, Vec::new()).unwrap();
         let theirs = rustix::fs::open(&*name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        tcsetwinsize(&theirs, Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        tcsetwinsize(&theirs, size_of(lines, columns)).unwrap();
         let side = || theirs.try_clone().unwrap();
         // `setsid -c` makes it the controlling terminal and becomes the program.
         let mut command = Command::new("setsid");
         command.arg("-c").args(words).current_dir(folder).env("TERM", "xterm").env("PS1", "prompt> ");
+        command.envs(env.iter().copied());
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         let (tell, shown) = channel();
         let mut reader = File::from(ours.try_clone().unwrap());
@@ -56,6 +62,26 @@ impl Pty {
             }
         });
         Pty { ours: ours.into(), theirs, child: Some(child), shown, seen: String::new(), passed: 0 }
+    }
+
+    /// What it has written since it was last asked, or does within `limit`; nothing when that is over.
+    pub fn take(&mut self, limit: std::time::Duration) -> Option<Vec<u8>> {
+        self.shown.recv_timeout(limit).ok()
+    }
+
+    /// Makes the terminal as large as this.
+    pub fn resize(&self, lines: u16, columns: u16) {
+        tcsetwinsize(&self.theirs, size_of(lines, columns)).unwrap();
+    }
+
+    /// True once the program has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some())
+    }
+
+    /// The number of the program.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     /// Types.
@@ -94,6 +120,10 @@ impl Pty {
         seen.stdout = std::mem::take(&mut self.seen);
         seen
     }
+}
+
+fn size_of(lines: u16, columns: u16) -> Winsize {
+    Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 impl Drop for Pty {
