@@ -591,3 +591,24 @@ fn takers_here_and_there_get_each_item_once() {
     "#;
     Program::script(script).run().prints("[2000, 2000] 0\n");
 }
+
+#[test]
+fn of_many_queues_each_gives_what_is_in_it() {
+    let script = r#"
+        let queues = [];
+        for i in 0..40 {
+            let q = Queue();
+            for n in 0..10 { q.put(i * 10 + n); }
+            queues.push(q);
+        }
+        let take = |queues| { let sum = 0; for q in queues { for n in 0..4 { sum += q.get(); } } sum };
+        print(spawn_process(take, [queues]).join());
+        print(spawn_process(take, [queues]).join());
+        let rest = 0;
+        for q in queues { rest += q.get() + q.get() + q.qsize(); }
+        print(rest);
+    "#;
+    let sum = |from: u32, to: u32| (0..40).map(|i| (from..to).map(|n| i * 10 + n).sum::<u32>()).sum::<u32>();
+    let expected = format!("{}\n{}\n{}\n", sum(0, 4), sum(4, 8), sum(8, 10));
+    Program::script(script).run().prints(&expected);
+}

@@ -21,7 +21,7 @@ const VALUES: &[&str] = &[
     "-1e300",
     "9223372036854775807",
     "(-9223372036854775807 - 1)",
-    "\"text\"",
+    "\"words\"",
     "\"\"",
     "'c'",
     "[]",
@@ -71,7 +71,7 @@ const KINDS: &[&str] = &[
 const LEFT_OUT: &[&str] = &["exit", "exec", "debug", "env::chdir", "fs::mkfifo", "term::ask", "term::confirm"];
 
 /// Names under which there is no function.
-const NAMELESS: &[&str] = &["\"nowhere\"", "\"text\"", "\"\""];
+const NAMELESS: &[&str] = &["\"nowhere\"", "\"words\"", "\"\""];
 
 /// A value that fits a parameter.
 fn fitting(entry: &Entry, parameter: &str) -> &'static str {
@@ -98,6 +98,9 @@ fn fitting(entry: &Entry, parameter: &str) -> &'static str {
         (_, "next") => "cmd(\"next\")",
         (_, "key" | "name" | "format" | "message") => "\"a\"",
         (_, "path" | "from" | "to" | "base" | "style" | "with") => "\"a\"",
+        (_, "url") => "\"http://127.0.0.1:9/\"",
+        (_, "sql") => "\"select 1\"",
+        (_, "css" | "html") => "\"a\"",
         (_, "condition" | "daemon") => "true",
         (_, "lock") => "Lock()",
         (_, "request") => "make_requests(|x| x, [1])[0]",
@@ -137,6 +140,8 @@ fn object(of: &str) -> &'static str {
         "SharedArray" => "SharedArray(\"i64\", 4)",
         "Connection" => "Pipe()[0]",
         "Listener" => "Listener(\"localhost:0\")",
+        "Response" => "{ mock_http(\"*\", \"{}\"); http::get(\"http://mocked/\") }",
+        "Database" => "sqlite::open(\":memory:\")",
         "File" => "fs::open(\"/dev/null\", \"r+\")",
         other => panic!("the test knows no object of type {other}"),
     }

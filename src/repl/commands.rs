@@ -159,36 +159,30 @@ fn list(entries: &[&Entry]) -> String {
     entries.iter().map(line).collect()
 }
 
+/// The names first, since they may be more than fit on the screen, and last what is asked for most.
 fn overview() -> String {
     let mut text = String::from(
-        "Type a line of script: it runs, and its value is shown. `_` is the last value; a `;` at the end keeps it quiet.\n\
-         Tab completes; Ctrl-R looks in what was typed; Alt-Enter begins a new line; Ctrl-C stops what runs; Ctrl-D leaves.\n\n",
+        "`help NAME` explains a function, a type (`help Queue`), a method (`help Queue.put`) or a module (`help fs`):\n",
     );
-    for command in COMMANDS {
-        text.push_str(&format!(
-            "  :{:<14} {}\n",
-            format!("{} {}", command.name, command.takes).trim_end(),
-            command.about
-        ));
-    }
-    text.push_str("\n`help NAME` explains a function, a type (`help Queue`) or a method (`help Queue.put`):\n");
-    let mut title = "";
-    let mut names: Vec<&str> = Vec::new();
     let mut chapters: Vec<(&str, Vec<&str>)> = Vec::new();
-    for entry in words::entries().iter().filter(|entry| entry.chapter != "Rhai's own") {
-        if entry.chapter != title {
-            if !title.is_empty() {
-                chapters.push((title, std::mem::take(&mut names)));
-            }
-            title = entry.chapter;
-        }
-        if entry.of.is_none() && !names.contains(&entry.name.as_str()) {
-            names.push(&entry.name);
+    for entry in words::entries().iter().filter(|entry| entry.chapter != "Rhai's own" && entry.of.is_none()) {
+        let (title, name) = entry.name.split_once("::").unwrap_or((entry.chapter, &entry.name));
+        match chapters.last_mut().filter(|(last, _)| *last == title) {
+            Some((_, names)) if names.contains(&name) => {}
+            Some((_, names)) => names.push(name),
+            None => chapters.push((title, vec![name])),
         }
     }
-    chapters.push((title, names));
     for (title, names) in chapters {
         text.push_str(&format!("\n  {title}: {}", names.join(", ")));
+    }
+    text.push_str(
+        "\n\nType a line of script: it runs, and its value is shown. `_` is the last value; a `;` at the end keeps it quiet.\n\
+         Tab completes; Ctrl-R looks in what was typed; Alt-Enter begins a new line; Ctrl-C stops what runs; Ctrl-D leaves.\n",
+    );
+    for command in COMMANDS {
+        let call = format!("{} {}", command.name, command.takes);
+        text.push_str(&format!("\n  :{:<14} {}", call.trim_end(), command.about));
     }
     text + "\n"
 }

@@ -263,6 +263,7 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
                 failures += 1;
                 continue;
             }
+            Ok(Err(error)) if error.raw_os_error() == Some(libc::EIO) => return hung_up(shared),
             Ok(Err(error)) => {
                 shared.host.say(&format!("error: cannot read from the terminal: {error}\n"));
                 return Some(1);
@@ -278,6 +279,8 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
         };
         failures = 0;
         match next {
+            // What the entry did not catch was meant for all of it.
+            Next::GoOn if was_ended_by(&shared.host, &[libc::SIGTERM, libc::SIGHUP]) => return None,
             Next::GoOn => {}
             Next::End => {
                 shared.host.forget_status();
@@ -304,6 +307,21 @@ fn stopped(shared: &Shared, stop: &Stop) -> Option<Option<i32>> {
         }
         Stop::Ended | Stop::TimedOut | Stop::Cancelled | Stop::Deadlock(_) => None,
     }
+}
+
+/// The terminal is gone, which the system tells by a signal too, perhaps a moment later.
+fn hung_up(shared: &Shared) -> Option<i32> {
+    if let Err(stop) = sleep(Some(Duration::from_secs(1)))
+        && let Some(status) = stopped(shared, &stop)
+    {
+        return status;
+    }
+    Some(128 + libc::SIGHUP)
+}
+
+/// True when the last entry failed with one of these signals.
+fn was_ended_by(host: &Host, signals: &[i32]) -> bool {
+    signals.iter().any(|signal| host.status() == 128 + signal)
 }
 
 /// Waits until no command has the terminal, which is the prompt's then.
@@ -350,6 +368,7 @@ fn by_pipe(shared: &Arc<Shared>) -> Option<i32> {
             continue;
         }
         match run(shared, text.trim_end_matches(['\r', '\n'])) {
+            Next::GoOn if was_ended_by(&shared.host, &[libc::SIGINT, libc::SIGTERM, libc::SIGHUP]) => return None,
             Next::GoOn => {}
             Next::End => return None,
             Next::Exit(status) => return Some(status),

@@ -117,6 +117,7 @@ impl Broker {
         let boundless =
             value.read_lock::<handles::Queue>().filter(|queue| queue.takes_all()).map(|queue| queue.0.clone());
         let is_boundless = boundless.is_some_and(|queue| {
+            queue.object().share();
             let mut boundless = self.boundless.lock();
             let queues = boundless.entry(line.number()).or_default();
             queues.retain(|(_, queue)| queue.strong_count() > 0);

@@ -88,14 +88,15 @@ struct State<T> {
 /// What a queue has lent.
 pub struct Lent<T> {
     state: Mutex<State<T>>,
-    /// There is a loan, or something that came back.
-    is_active: AtomicBool,
+    /// Other processes have the queue: from now on whoever takes an item out holds `state`, so that nothing is taken while
+    /// something is being lent.
+    is_shared: AtomicBool,
 }
 
 impl<T> Default for Lent<T> {
     fn default() -> Self {
         let state = State { loan: None, back: VecDeque::new(), pace: FEWEST, pause: 0 };
-        Lent { state: Mutex::new(state), is_active: AtomicBool::new(false) }
+        Lent { state: Mutex::new(state), is_shared: AtomicBool::new(false) }
     }
 }
 
@@ -108,30 +109,39 @@ pub struct Lending {
 }
 
 impl<T> Lent<T> {
-    /// True when an item has to be looked for here first.
-    pub fn is_active(&self) -> bool {
-        self.is_active.load(Ordering::SeqCst)
+    /// Another process gets the queue.
+    pub fn share(&self) {
+        self.is_shared.store(true, Ordering::SeqCst);
     }
 
-    /// Calls the loan back and takes the oldest item that has come back. `gone` is told how many the process has taken.
-    pub fn pop(&self, gone: impl Fn(usize)) -> Option<T> {
-        let mut state = self.state.lock();
-        state.call_back(&gone);
-        let item = state.back.pop_front();
-        self.is_active.store(!state.back.is_empty(), Ordering::SeqCst);
+    /// Takes the oldest item: one that has come back, or else what `next` gives. `gone` is told how many the process has taken.
+    #[inline]
+    pub fn pop(&self, gone: impl Fn(usize), next: impl Fn() -> Option<T>) -> Option<T> {
+        if self.is_shared.load(Ordering::SeqCst) {
+            return self.state.lock().pop(&gone, next);
+        }
+        let item = next();
+        if item.is_some() && self.is_shared.load(Ordering::SeqCst) {
+            // It was taken in the moment in which the queue began to be shared: what was lent since then is older.
+            let mut state = self.state.lock();
+            state.call_back(&gone);
+            state.back.extend(item);
+            return state.back.pop_front();
+        }
         item
     }
 
     /// Calls the loan back.
     pub fn call_back(&self, gone: impl Fn(usize)) {
-        let mut state = self.state.lock();
-        state.call_back(&gone);
-        self.is_active.store(!state.back.is_empty(), Ordering::SeqCst);
+        if self.is_shared.load(Ordering::SeqCst) {
+            self.state.lock().call_back(&gone);
+        }
     }
 
     /// Tells `gone` how many more the process has taken.
+    #[inline]
     pub fn count(&self, gone: impl Fn(usize)) {
-        if self.is_active()
+        if self.is_shared.load(Ordering::SeqCst)
             && let Some(loan) = &mut self.state.lock().loan
         {
             loan.count(LoanWord::of(loan.place.word()).taken(), &gone);
@@ -146,15 +156,15 @@ impl<T> Lent<T> {
         mut next: impl FnMut() -> Option<T>,
         mut copy: impl FnMut(&T) -> Option<Vec<u8>>,
     ) -> Option<Lending> {
+        if !self.is_shared.load(Ordering::SeqCst) {
+            return None;
+        }
         let mut state = self.state.lock();
         state.call_back(&gone);
         if state.pause > 0 {
             state.pause -= 1;
-            self.is_active.store(!state.back.is_empty(), Ordering::SeqCst);
             return None;
         }
-        // Before the first is taken out: who comes now is to look here.
-        self.is_active.store(true, Ordering::SeqCst);
         let (mut items, mut copies) = (Vec::new(), Vec::new());
         while items.len() < state.pace {
             let Some(item) = state.back.pop_front().or_else(&mut next) else {
@@ -168,7 +178,6 @@ impl<T> Lent<T> {
             copies.push(copied);
         }
         if items.is_empty() {
-            self.is_active.store(!state.back.is_empty(), Ordering::SeqCst);
             return None;
         }
         let number = LoanWord::of(place.word()).begin(items.len());
@@ -178,6 +187,11 @@ impl<T> Lent<T> {
 }
 
 impl<T> State<T> {
+    fn pop(&mut self, gone: &impl Fn(usize), next: impl Fn() -> Option<T>) -> Option<T> {
+        self.call_back(gone);
+        self.back.pop_front().or_else(next)
+    }
+
     fn call_back(&mut self, gone: &impl Fn(usize)) {
         let Some(mut loan) = self.loan.take() else {
             return;
@@ -253,6 +267,7 @@ mod tests {
             let mut lent = 0;
             for _ in 0..200 {
                 let queue = Queue::new("Queue", Order::Fifo, None);
+                queue.share();
                 let mut others = [Elsewhere::new(&slab), Elsewhere::new(&slab)];
                 let (mut put, mut got) = (0, 0);
                 for _ in 0..chance.usize(1..400) {
@@ -288,6 +303,7 @@ mod tests {
             let all = run_once(Setup::Real, move || {
                 let slab = Slab::new().unwrap();
                 let queue = Queue::new("Queue", Order::Fifo, None);
+                queue.share();
                 let found = Arc::new(Mutex::new(Vec::new()));
                 let kernel = current().kernel().clone();
                 let mut takers = Vec::new();

@@ -301,6 +301,11 @@ impl<T: Send + 'static> Queue<T> {
         self.maxsize.is_none() && !matches!(self.store, Store::Priority(..)) && !self.is_closed()
     }
 
+    /// Another process gets it: items may be lent from now on.
+    pub fn share(&self) {
+        self.lent.share();
+    }
+
     /// Lends the next items to the process that has `place`: who gets one after the other need not ask for each. Only where
     /// nothing is changed by that: nobody waits, nobody listens, and there is no bound that would be noticed.
     pub fn lend(&self, place: &Arc<Place>, mut copy: impl FnMut(&T) -> Option<Vec<u8>>) -> Option<Lending> {
@@ -316,10 +321,8 @@ impl<T: Send + 'static> Queue<T> {
 
     /// Takes back what was lent and is still there.
     pub fn call_loan_back(&self) {
-        if self.lent.is_active() {
-            self.lent.call_back(|taken| self.is_gone(taken));
-            self.getters.nudge();
-        }
+        self.lent.call_back(|taken| self.is_gone(taken));
+        self.getters.nudge();
     }
 
     fn is_gone(&self, taken: usize) {
@@ -418,8 +421,7 @@ impl<T: Send + 'static> Queue<T> {
     /// `None` when there is nothing to take. The other side is told by [`Queue::after_pop`], as with [`Queue::try_push`].
     fn try_pop(&self) -> Option<Result<T, Fault>> {
         loop {
-            let lent = if self.lent.is_active() { self.lent.pop(|taken| self.is_gone(taken)) } else { None };
-            if let Some((number, item)) = lent.or_else(|| self.store.pop()) {
+            if let Some((number, item)) = self.lent.pop(|taken| self.is_gone(taken), || self.store.pop()) {
                 let size = self.word.fetch_sub(ONE, Ordering::SeqCst) / ONE - 1;
                 self.tell(|task, object| Event::Got { task, object, item: number, size });
                 return Some(Ok(item));

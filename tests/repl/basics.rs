@@ -184,7 +184,8 @@ fn commands_and_help_say_what_is_to_be_said() {
     screen.enters("help Lock.locked");
     screen.shows("### `lock.locked()`");
     screen.enters("help");
-    screen.shows("Pools: ");
+    screen.shows("  hash: md5, sha256\n");
+    screen.shows(":time EXPR      run it, and say how long it took");
     screen.enters(":load nothing.rhai");
     screen.shows("error: cannot read nothing.rhai: No such file");
     screen.types(":quit\r");

@@ -184,6 +184,23 @@ fn signals_and_exit_leave_the_terminal_as_it_was() {
     assert_eq!(screen.leaves().0.status, 0);
 }
 
+#[test]
+fn it_ends_with_its_terminal() {
+    for entry in [
+        "",
+        "print(\"ru\" + \"ns\"); sleep(1000)\r",
+        "print(\"ru\" + \"ns\"); loop { }\r",
+        "spawn_thread(|| sleep(1000));\r",
+    ] {
+        let mut screen = repl();
+        screen.types(entry);
+        if entry.contains("ru") {
+            screen.shows("\nruns");
+        }
+        assert_eq!(screen.hangs_up().status, 129, "{entry}");
+    }
+}
+
 fn kill(pid: u32, signal: &str) {
     let status = std::process::Command::new("kill").args([&format!("-{signal}"), &pid.to_string()]).status();
     assert!(status.unwrap().success());

@@ -176,6 +176,12 @@ impl Screen {
         (seen, self.folder)
     }
 
+    /// The terminal is closed: the end.
+    #[track_caller]
+    pub fn hangs_up(self) -> Seen {
+        self.pty.hang_up()
+    }
+
     /// Ctrl-D, and the end.
     #[track_caller]
     pub fn leaves(mut self) -> (Seen, tempfile::TempDir) {

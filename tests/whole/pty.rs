@@ -5,9 +5,12 @@ use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -26,6 +29,9 @@ pub struct Pty {
     theirs: OwnedFd,
     child: Option<Child>,
     shown: Receiver<Vec<u8>>,
+    /// Who reads what is shown, and whether that is to end.
+    reader: Option<thread::JoinHandle<()>>,
+    is_over: Arc<AtomicBool>,
     /// All that was shown, and how much of it was waited for.
     seen: String,
     passed: usize,
@@ -53,15 +59,23 @@ impl Pty {
         let child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
         let (tell, shown) = channel();
         let mut reader = File::from(ours.try_clone().unwrap());
-        thread::spawn(move || {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = is_over.clone();
+        let reader = thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(n) = reader.read(&mut buffer) {
-                if n == 0 || tell.send(buffer[..n].to_vec()).is_err() {
-                    return;
+            let moment = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+            while !told.load(Ordering::SeqCst) {
+                if poll(&mut [PollFd::new(&reader, PollFlags::IN)], Some(&moment)) == Ok(0) {
+                    continue;
+                }
+                match reader.read(&mut buffer) {
+                    Ok(n) if n > 0 && tell.send(buffer[..n].to_vec()).is_ok() => {}
+                    _ => return,
                 }
             }
         });
-        Pty { ours: ours.into(), theirs, child: Some(child), shown, seen: String::new(), passed: 0 }
+        let reader = Some(reader);
+        Pty { ours: ours.into(), theirs, child: Some(child), shown, reader, is_over, seen: String::new(), passed: 0 }
     }
 
     /// What it has written since it was last asked, or does within `limit`; nothing when that is over.
@@ -107,6 +121,17 @@ impl Pty {
     /// True while lines are echoed and edited by the terminal.
     pub fn is_cooked(&self) -> bool {
         tcgetattr(&self.theirs).unwrap().local_modes.contains(LocalModes::ECHO | LocalModes::ICANON)
+    }
+
+    /// Closes the terminal, and waits for the end of the program.
+    #[track_caller]
+    pub fn hang_up(mut self) -> Seen {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.reader.take().unwrap().join().unwrap();
+        let child = self.child.take().unwrap();
+        // The last who have it open.
+        drop(self);
+        finish(child, "…".into())
     }
 
     /// The end of the program, with all that was shown as its output.

@@ -18,8 +18,8 @@ pub fn decode(bytes: &[u8], content_type: Option<&str>) -> String {
     };
     let encoding = named.or_else(own).unwrap_or_else(|| match std::str::from_utf8(bytes) {
         Ok(_) => UTF_8,
-        // Cut in the midst of a character.
-        Err(error) if error.error_len().is_none() => UTF_8,
+        // Cut in the midst of a character, and not the first one.
+        Err(error) if error.error_len().is_none() && !bytes[..error.valid_up_to()].is_ascii() => UTF_8,
         Err(_) => WINDOWS_1252,
     });
     // A mark at the beginning counts for more than what was said.
