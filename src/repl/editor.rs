@@ -25,6 +25,7 @@ use super::complete::Finder;
 use super::highlight::{Colours, Plain};
 use super::history::Remembered;
 use super::prompt::{Before, FIRST, NEXT, rows_above};
+use crate::kernel::alarm::{self, Alarm};
 use crate::kernel::os::without_ttou;
 use crate::script::completeness::{self, Completeness};
 
@@ -56,12 +57,14 @@ pub struct Editor {
     ahead: String,
     /// Some of it has come.
     has_come: Arc<AtomicBool>,
+    /// When what is printed meanwhile is shown.
+    later: Option<Alarm>,
 }
 
 impl Editor {
     /// An editor that has not begun yet.
     pub fn new(shared: Arc<Shared>, history: Remembered) -> Editor {
-        Editor { shared, history, ahead: String::new(), has_come: Arc::default() }
+        Editor { shared, history, ahead: String::new(), has_come: Arc::default(), later: None }
     }
 
     /// Shows the prompt until a person has done something; `None` when it was to be left.
@@ -102,8 +105,9 @@ impl Editor {
                 Signal::ExternalBreak(text) => {
                     let at = line.current_insertion_point();
                     let leaves = self.shared.console.is_asked_to_leave();
-                    if !leaves && self.is_choosing() {
-                        self.shared.console.knock().store(true, Ordering::Release);
+                    if !leaves && let Some(left) = self.chooses_for() {
+                        let knock = self.shared.console.knock().clone();
+                        self.later = Some(alarm::after(left, move || knock.store(true, Ordering::Release)));
                         continue;
                     }
                     make_room(&text[..at.min(text.len())], &self.shared.console.take_lines())?;
@@ -140,9 +144,10 @@ impl Editor {
         Ok(Some(entry))
     }
 
-    fn is_choosing(&self) -> bool {
-        let now = self.shared.host.kernel().now();
-        self.shared.completed_at.lock().is_some_and(|at| now.saturating_sub(at) < CHOOSING)
+    /// How long a menu that was asked for is to stand still yet.
+    fn chooses_for(&self) -> Option<Duration> {
+        let until = (*self.shared.completed_at.lock())?.saturating_add(CHOOSING);
+        until.checked_sub(self.shared.host.kernel().now()).filter(|left| !left.is_zero())
     }
 
     fn fresh(&self) -> Reedline {
