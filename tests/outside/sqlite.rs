@@ -1,6 +1,8 @@
 //! `sqlite::` with real files: many threads, transactions, what is refused, and programs that end in the midst of it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -293,4 +295,58 @@ fn a_program_that_is_killed_leaves_whole_transactions() {
         before = count;
     }
     assert!(before > 0);
+}
+
+/// As a user who may not: root may everything.
+#[test]
+fn who_may_not_is_told_what_and_where() {
+    let top = tempfile::tempdir().unwrap();
+    for (name, mode) in [("closed", 0o700), ("read-only", 0o755)] {
+        let folder = top.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        Connection::open(folder.join("pages.db")).unwrap().execute_batch("CREATE TABLE t (n)").unwrap();
+        std::fs::write(folder.join("text"), "a").unwrap();
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    std::fs::set_permissions(top.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let text = r#"
+        fn refused(f) { try { f.call(); print("not refused"); } catch (e) { print(`${e.kind}: ${e.message}`); } }
+        let top = args()[0];
+        refused(|| sqlite::open(`${top}/closed/pages.db`));
+        refused(|| sqlite::open(`${top}/read-only/new.db`));
+        refused(|| { let db = sqlite::open(`${top}/read-only/pages.db`); db.execute("INSERT INTO t VALUES (1)"); });
+        refused(|| fs::read(`${top}/closed/text`));
+        refused(|| fs::list(`${top}/closed`));
+        refused(|| fs::write(`${top}/read-only/text`, "b"));
+        refused(|| fs::append(`${top}/read-only/text`, "b"));
+        refused(|| fs::mkdir(`${top}/read-only/new`));
+        refused(|| fs::remove(`${top}/read-only/text`));
+        refused(|| fs::move(`${top}/read-only/text`, `${top}/elsewhere`));
+        refused(|| fs::copy(`${top}/read-only/text`, `${top}/read-only/copy`));
+        refused(|| fs::mkfifo(`${top}/read-only/fifo`));
+        refused(|| http::get(args()[1], #{ to_file: `${top}/read-only/page` }));
+    "#;
+    let server = crate::server::serve(|_| crate::server::page("a"));
+    let program = Program::script(text).arg(top.path().to_str().unwrap()).arg(&server.url);
+    let mut command = program.command();
+    if rustix::process::geteuid().is_root() {
+        let mut other = Command::new("setpriv");
+        other
+            .args(["--reuid=54321", "--regid=54321", "--clear-groups"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        std::fs::set_permissions(program.own_folder(), PermissionsExt::from_mode(0o755)).unwrap();
+        other.current_dir(program.own_folder()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command = other;
+    }
+    let seen = finish(command.spawn().unwrap(), "as another user".into());
+    assert!(seen.status == 0 && seen.stderr.is_empty(), "{}", seen.for_people());
+    let lines: Vec<&str> = seen.stdout.lines().collect();
+    assert_eq!(lines.len(), 13, "{}", seen.stdout);
+    for line in lines {
+        let names_it = line.starts_with("IoError: ") && line.contains(top.path().to_str().unwrap());
+        let says_why =
+            ["Permission denied", "readonly database", "unable to open"].iter().any(|why| line.contains(why));
+        assert!(names_it && says_why, "{line}");
+    }
 }

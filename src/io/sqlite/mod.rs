@@ -267,7 +267,7 @@ fn not_opened(place: &Place, path: &Path, error: &rusqlite::Error) -> SqlFault {
     let why = match path.is_dir() {
         true => "it is a folder".to_string(),
         // SQLite does not say; the system does.
-        false => match std::fs::OpenOptions::new().read(true).append(true).open(path) {
+        false => match std::fs::OpenOptions::new().read(true).append(true).create(true).open(path) {
             Err(error) => error.to_string(),
             Ok(_) => error.to_string(),
         },
