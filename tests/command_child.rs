@@ -300,3 +300,17 @@ impl Seen {
         assert!(all && self.status == 0 && self.stderr.is_empty(), "{parts:?} not in {}", self.for_people());
     }
 }
+
+#[test]
+fn how_long_it_took_does_not_depend_on_when_it_is_waited_for() {
+    let script = r#"
+        let early = cmd("sleep", 0.1).pipe(cmd("cat")).start();
+        let late = cmd("cat").start();
+        sleep(2);
+        late.close_stdin();
+        let last = late.wait();
+        let first = early.wait();
+        print(first.seconds < last.seconds && first.stages.all(|stage| stage.seconds < last.seconds));
+    "#;
+    Program::script(script).run().prints("true\n");
+}

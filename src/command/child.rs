@@ -28,6 +28,7 @@ use super::terminal::{self, Foreground};
 use super::tree::Tree;
 use super::waits::{Piece, ReadLine, WaitEnd, Write};
 use crate::kernel::alarm::{self, Alarm};
+use crate::kernel::departure::{self, Departure};
 use crate::kernel::events::{Event, Usage};
 use crate::kernel::{Enders, Kernel, ObjectCore, Source, WaitQueue, Waitable, block, current, door};
 
@@ -61,6 +62,8 @@ pub(super) struct State {
     pub(super) waiters: WaitQueue,
     /// How much is read of each output before others get their turn.
     pub(super) reads: usize,
+    /// When its processes end, where that is noted: in the order of stages.
+    departures: Vec<Option<Departure>>,
 }
 
 pub(super) enum Runs {
@@ -143,6 +146,7 @@ impl Child {
             was_in_front: false,
             waiters: WaitQueue::default(),
             reads: READS,
+            departures: Vec::new(),
         };
         let child = Arc::new_cyclic(|me| Child {
             core: ObjectCore::new("Child"),
@@ -161,6 +165,17 @@ impl Child {
         }
         super::running::add(&child);
         child
+    }
+
+    /// From now on it is noted when it ends, for somebody who waits for that later.
+    pub fn note_its_end(&self) {
+        let mut state = self.state.lock();
+        // In simulated time it takes none.
+        if let Runs::Real { leaders, .. } = &state.runs
+            && !self.core.kernel().is_sim()
+        {
+            state.departures = leaders.iter().map(|leader| departure::watch(leader.pidfd())).collect();
+        }
     }
 
     /// The command.
@@ -340,10 +355,14 @@ impl Child {
     fn reap(&self, state: &mut State) -> bool {
         let now = self.core.kernel().now();
         let mut news = false;
-        if let Runs::Real { leaders, ends } = &mut state.runs {
-            for (leader, end) in leaders.iter().zip(ends.iter_mut()).filter(|(_, end)| end.is_none()) {
+        let State { runs, departures, .. } = state;
+        if let Runs::Real { leaders, ends } = runs {
+            for (i, (leader, end)) in leaders.iter().zip(ends.iter_mut()).enumerate().filter(|(_, (_, e))| e.is_none())
+            {
                 if let Some(how) = leader.try_reap() {
-                    *end = Some((how, now));
+                    let seen = departures.get_mut(i).and_then(Option::take);
+                    let ago = seen.and_then(|departure| departure.ago()).unwrap_or_default();
+                    *end = Some((how, now.saturating_sub(ago).max(self.began)));
                     self.tree.forget_leader(leader.pid());
                     news = true;
                 }

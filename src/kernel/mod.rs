@@ -19,6 +19,7 @@
 
 pub mod alarm;
 pub mod deadlock;
+pub mod departure;
 pub mod door;
 pub mod events;
 pub mod explore;

@@ -528,7 +528,9 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn start(ctx: NativeCallContext, command: &mut Command) -> Outcome<Child> {
-        Ok(Child::of(calling(&ctx, || Running::start(&command.0, PIPED))?))
+        let child = calling(&ctx, || Running::start(&command.0, PIPED))?;
+        child.note_its_end();
+        Ok(Child::of(child))
     }
 
     /// Ends all that runs and becomes this command: nothing of the script goes on, and the exit status is the command's.
