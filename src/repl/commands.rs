@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::page::flowed;
 use super::words::{self, comment, type_of};
 use super::{Next, Shared, show};
 use crate::kernel::current;
@@ -110,7 +111,7 @@ fn variables(shared: &Arc<Shared>, _: &str) -> Next {
 fn help(shared: &Arc<Shared>, word: &str) -> Next {
     let word = word.trim_end_matches("()").trim_end_matches("::");
     if word.is_empty() {
-        shared.print(&overview());
+        shared.print(&flowed(&overview(), shared.window().columns));
         return Next::GoOn;
     }
     if let Some(text) = of_session(shared, word) {
@@ -124,7 +125,7 @@ fn help(shared: &Arc<Shared>, word: &str) -> Next {
         let hint = nearest(word, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
         return shared.complain(&format!("error: there is nothing called {word:?}{hint}\n"));
     }
-    shared.print(&pages(&found, word));
+    shared.print(&flowed(&pages(&found, word), shared.window().columns));
     Next::GoOn
 }
 

@@ -17,6 +17,7 @@ mod console;
 mod editor;
 mod highlight;
 mod history;
+mod page;
 mod plain;
 mod prompt;
 mod show;
