@@ -10,7 +10,8 @@ const BUSY: &str = "let q = Queue(); q.put(1); let l = Lock();\n\
     let p = spawn_process(|| { print(\"ready\"); sh(\"sleep 600; true\").run(); });\n\
     p.join();\n";
 
-fn dump(pid: u32, json: bool) -> Seen {
+/// What `orch dump` says of it.
+pub fn dump(pid: u32, json: bool) -> Seen {
     let pid = pid.to_string();
     if json { orch(["dump", "--json", &pid]).run() } else { orch(["dump", &pid]).run() }
 }

@@ -1,8 +1,11 @@
 //! What a person looks for is easy to find, in the trace and on the page.
 
+use std::time::Instant;
+
+use super::asked::dump;
 use super::events::{check, named};
 use super::whole::live::Live;
-use super::whole::program::Program;
+use super::whole::program::{LIMIT, Program};
 
 /// Runs a script and finds each of these words in an instant of the trace and in the table of what went wrong.
 #[track_caller]
@@ -67,6 +70,11 @@ fn a_ctrl_c() {
     let script = "spawn_thread(|| sleep(600)); print(\"ready\"); sleep(600);\n";
     let mut live = Live::start(Program::script_with(&["run", "--trace", &trace, "--report", &report], script));
     live.says("ready");
+    // Both are to be hit in their sleep.
+    let begun = Instant::now();
+    while dump(live.pid(), false).stdout.matches("waits in sleep()").count() < 2 {
+        assert!(begun.elapsed() < LIMIT, "they do not come to sleep");
+    }
     live.signal("INT");
     let seen = live.end();
     assert_eq!(seen.status, 130, "{}", seen.for_people());
