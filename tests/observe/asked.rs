@@ -1,7 +1,9 @@
 //! A running orch is asked from outside: `orch dump`, `orch top`; and what it says itself when its end takes long.
 
+use std::time::Instant;
+
 use super::whole::live::Live;
-use super::whole::program::{Seen, orch};
+use super::whole::program::{LIMIT, Seen, orch};
 use super::whole::pty::{CTRL_C, Pty};
 
 const BUSY: &str = "let q = Queue(); q.put(1); let l = Lock();\n\
@@ -33,10 +35,8 @@ fn a_dump_shows_tasks_queues_pools_children_and_workers() {
     ];
     // Some of it comes to be a moment later.
     let mut seen = dump(live.pid(), false);
-    for _ in 0..300 {
-        if wanted.iter().all(|words| seen.stdout.contains(words)) {
-            break;
-        }
+    let begun = Instant::now();
+    while begun.elapsed() < LIMIT / 2 && !wanted.iter().all(|words| seen.stdout.contains(words)) {
         seen = dump(live.pid(), false);
     }
     for words in wanted {
