@@ -144,7 +144,7 @@ impl<T> Lent<T> {
         if self.is_shared.load(Ordering::SeqCst)
             && let Some(loan) = &mut self.state.lock().loan
         {
-            loan.count(LoanWord::of(loan.place.word()).taken(), &gone);
+            loan.count(LoanWord::of(loan.place.word()).taken().min(loan.items.len()), &gone);
         }
     }
 
@@ -196,9 +196,10 @@ impl<T> State<T> {
         let Some(mut loan) = self.loan.take() else {
             return;
         };
-        let taken = LoanWord::of(loan.place.word()).call_back();
+        // Whatever another process has written there.
+        let taken = LoanWord::of(loan.place.word()).call_back().min(loan.items.len());
         loan.count(taken, gone);
-        let rest = loan.items.split_off(taken.min(loan.items.len()));
+        let rest = loan.items.split_off(taken);
         if rest.is_empty() {
             self.pace = (self.pace * 2).min(MOST);
         } else {
