@@ -1,7 +1,7 @@
 //! Commands of a simulated program that do not run: what they would print, how they would end, and how long they would
 //! take in simulated time.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::child::Child;
 use super::completed::End;
 use super::fault::CommandFault;
+use crate::kernel::per_program::PerProgram;
 use crate::kernel::{Kernel, Role};
 use crate::sync::Event;
 
@@ -27,21 +28,17 @@ pub struct Mock {
     pub takes: Duration,
 }
 
-static MOCKS: Mutex<Vec<(Weak<Kernel>, Mock)>> = Mutex::new(Vec::new());
+static MOCKS: PerProgram<Mock> = PerProgram::empty();
 
 impl Mock {
     /// From now on the commands of `kernel` that match are this one. The latest that matches counts.
     pub fn install(self, kernel: &Arc<Kernel>) {
-        let mut mocks = MOCKS.lock();
-        mocks.retain(|(owner, _)| owner.strong_count() > 0);
-        mocks.push((Arc::downgrade(kernel), self));
+        MOCKS.add(kernel, self);
     }
 
     /// The one that stands for this command line.
     pub fn find(kernel: &Arc<Kernel>, command: &str) -> Option<Mock> {
-        let mocks = MOCKS.lock();
-        let ours = mocks.iter().rev().filter(|(owner, _)| std::ptr::eq(owner.as_ptr(), Arc::as_ptr(kernel)));
-        ours.map(|(_, mock)| mock).find(|mock| mock.pattern.matches(command)).cloned()
+        MOCKS.latest(kernel, |mock| mock.pattern.matches(command))
     }
 }
 

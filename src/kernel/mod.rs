@@ -29,6 +29,7 @@ pub mod lull;
 pub mod object;
 pub mod offload;
 pub mod os;
+pub mod per_program;
 pub mod program;
 pub mod readiness;
 pub mod real;

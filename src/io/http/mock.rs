@@ -1,11 +1,10 @@
 //! Pages of a simulated program that no server has: what would come, and how long that would take in simulated time.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::kernel::Kernel;
+use crate::kernel::per_program::PerProgram;
 
 /// What stands for an answer.
 #[derive(Clone, Debug)]
@@ -22,20 +21,16 @@ pub struct Mock {
     pub takes: Duration,
 }
 
-static MOCKS: Mutex<Vec<(Weak<Kernel>, Mock)>> = Mutex::new(Vec::new());
+static MOCKS: PerProgram<Mock> = PerProgram::empty();
 
 impl Mock {
     /// From now on this is the answer for the URLs that match. The latest that matches counts.
     pub fn install(self, kernel: &Arc<Kernel>) {
-        let mut mocks = MOCKS.lock();
-        mocks.retain(|(owner, _)| owner.strong_count() > 0);
-        mocks.push((Arc::downgrade(kernel), self));
+        MOCKS.add(kernel, self);
     }
 
     /// The one that stands for this URL.
     pub fn find(kernel: &Arc<Kernel>, url: &str) -> Option<Mock> {
-        let mocks = MOCKS.lock();
-        let ours = mocks.iter().rev().filter(|(owner, _)| std::ptr::eq(owner.as_ptr(), Arc::as_ptr(kernel)));
-        ours.map(|(_, mock)| mock).find(|mock| mock.pattern.matches(url)).cloned()
+        MOCKS.latest(kernel, |mock| mock.pattern.matches(url))
     }
 }
