@@ -254,13 +254,23 @@ mod tests {
     }
 
     #[test]
-    fn others_run_meanwhile_in_real_time() {
+    fn in_real_time_it_is_a_wait_that_others_see() {
         run_once(Setup::Real, || {
-            let kernel = current().kernel().clone();
+            let (kernel, main) = (current().kernel().clone(), current());
             let (send, receive) = mpsc::channel();
             let other = kernel.new_task("other", Role::Thread, false);
-            kernel.start(&other, move || assert!(send.send(7).is_ok())).expect("threads are there in tests");
-            assert_eq!(plain(None, || {}, move || receive.recv()).ok(), Some(Ok(7)));
+            // The call ends only once somebody has seen the task wait for it at the door.
+            let look = move || {
+                let verb = loop {
+                    match main.waiting() {
+                        Some(wait) => break wait.verb,
+                        None => std::thread::yield_now(),
+                    }
+                };
+                assert!(send.send(verb).is_ok());
+            };
+            kernel.start(&other, look).expect("threads are there in tests");
+            assert_eq!(plain(None, || {}, move || receive.recv()).ok(), Some(Ok("work")));
         });
     }
 }
