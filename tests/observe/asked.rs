@@ -118,7 +118,7 @@ fn top_shows_it_ends_a_child_and_gives_the_terminal_back() {
 
 #[test]
 fn an_end_that_takes_long_is_explained() {
-    let script = "print(\"ready\"); sh(\"trap '' TERM; sleep 600 & wait; sleep 600\").kill_after(2).run();\n";
+    let script = "sh(\"trap '' TERM; echo ready; sleep 600 & wait; sleep 600\").kill_after(2).run();\n";
     let mut live = Live::ready(script);
     live.signal("TERM");
     live.reports("note: still waiting for the end; ask again to end it at once");
