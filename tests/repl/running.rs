@@ -129,6 +129,29 @@ fn a_command_has_the_terminal_and_gives_it_back() {
 }
 
 #[test]
+fn a_command_whose_lines_nobody_takes_gives_way_to_the_prompt() {
+    let mut screen = repl();
+    screen.enters("let ended = cmd(\"seq\", 3).lines()");
+    screen.enters("let reads = sh(\"read x; echo got $x\").lines()");
+    // The reader was interrupted in its reading: what is typed now is not its.
+    screen.enters("6 * 7");
+    screen.shows("\n42\n");
+    screen.types("sh(\"read y; echo had $y\").run();\r");
+    screen.until("the terminal to be lent", |screen| screen.is_cooked());
+    screen.types("for run\n");
+    screen.shows("had for run\n");
+    screen.at_prompt();
+    screen.enters("for line in ended { print(`<${line}>`) }");
+    screen.shows("\n<1>\n<2>\n<3>\n");
+    // It is waited for, so it has the terminal again.
+    screen.types("for line in reads { print(line) }\r");
+    screen.until("the terminal to be lent", |screen| screen.is_cooked());
+    screen.types("for lines\n");
+    screen.shows("got for lines\n");
+    assert_eq!(screen.leaves().0.status, 0);
+}
+
+#[test]
 fn a_deadlock_is_told_and_what_could_still_be_done_is_none() {
     let mut screen = repl();
     screen.enters("let l = Lock(); l.acquire()");
