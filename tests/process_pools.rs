@@ -431,3 +431,22 @@ Closed: Pool(#1) takes no more work: it was shut down (26)
     Program::script(script).run().prints(wanted);
     Program::sim(script).run().prints(wanted);
 }
+
+/// Whichever worker was the last one, and finished the list, has nothing to do with where it failed.
+#[test]
+fn an_error_of_a_list_names_where_it_happened_once() {
+    prints(
+        r#"
+        fn odd(x) { if x == 3 { sleep(0.1); throw "odd" } x }
+        for pool in [Pool(2, #{name: "pool"}), ThreadPool(2, #{name: "pool"})] {
+            for ask in [|| pool.apply(odd, [3]), || pool.map(odd, [3, 4, 5]), || pool.imap(odd, [3, 4]).to_array()] {
+                try { ask.call(); } catch (e) {
+                    let tasks = e.stack.map(|frame| frame.task);
+                    print(`${e.stack.len()} ${tasks[0]} ${tasks[1] == e.task}`);
+                }
+            }
+        }
+        "#,
+        &"2  true\n".repeat(6),
+    );
+}
