@@ -53,6 +53,8 @@ pub struct Trace {
     lines: String,
     processes: HashSet<u64>,
     lanes: HashMap<u64, Lane>,
+    /// Where the tracks of tasks are that have ended in simulated processes: arrows may still begin there.
+    elsewhere: HashMap<u64, u64>,
     /// Who made the next waking of a task, and when.
     woken: HashMap<u64, (u64, u64)>,
     /// What is held: by task, then by object.
@@ -132,6 +134,7 @@ impl Trace {
             lines: String::new(),
             processes: HashSet::new(),
             lanes: HashMap::new(),
+            elsewhere: HashMap::new(),
             woken: HashMap::new(),
             held: BTreeSet::new(),
             items: HashMap::new(),
@@ -241,7 +244,10 @@ impl Trace {
     }
 
     fn pid_of(&self, task: u64) -> u64 {
-        self.lanes.get(&task).map_or(self.pid, |lane| lane.pid)
+        match self.lanes.get(&task) {
+            Some(lane) => lane.pid,
+            None => self.elsewhere.get(&task).copied().unwrap_or(self.pid),
+        }
     }
 
     fn started(&mut self, task: u64, at: u64, name: &str, role: Role, born: &str, by: u64) {
@@ -277,6 +283,9 @@ impl Trace {
         let Some(lane) = self.lanes.remove(&task) else {
             return;
         };
+        if lane.pid != self.pid {
+            self.elsewhere.insert(task, lane.pid);
+        }
         self.running -= usize::from(lane.top == Top::Runs && self.running > 0);
         let open = 2 + lane.functions.iter().filter(|shown| **shown).count();
         for _ in 0..open {
@@ -511,7 +520,8 @@ impl Trace {
         let out = &mut self.lines;
         json::put(out, format_args!("{{\"ph\":\"{ph}\",\"pid\":{pid},\"tid\":{tid}"));
         if let Some(at) = at {
-            json::put(out, format_args!(",\"ts\":{}.{:03}", at / 1000, at % 1000));
+            // The last digit keeps the nanosecond where a reader multiplies by 1000 and cuts off what is behind the point, as Perfetto does.
+            json::put(out, format_args!(",\"ts\":{}.{:03}2", at / 1000, at % 1000));
         }
         if !name.is_empty() {
             out.push_str(",\"name\":");
