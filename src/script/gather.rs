@@ -180,7 +180,7 @@ impl Gathering {
             count_as_seen(parts.iter());
         }
         let whole = &self.whole;
-        whole.finish(run_in(&self.host, || -> Done { conclude(results.map(Dynamic::from), whole.core(), None) }));
+        whole.finish(run_in(&self.host, || -> Done { conclude(results.map(Dynamic::from_array), whole.core(), None) }));
     }
 }
 

@@ -155,6 +155,50 @@ fn chunks_grow_and_change_nothing() {
     );
 }
 
+/// Many calls in one job are made in one go, and each is what it would be alone: what it sees, returns and throws, and what is
+/// said of it.
+#[test]
+fn many_calls_in_one_job_are_as_alone() {
+    let script = r#"
+        const FACTOR = 3;
+        fn returned(n) { if n % 2 == 0 { return "even" } for i in 0..3 { if i == 2 { return `odd ${n}` } } }
+        fn deeper(n) { if n == 0 { 0 } else { 1 + deeper(n - 1) } }
+        fn captured(n) { let add = |m| { n += m; n }; add.call(1); add.call(1); n }
+        fn shadowed(n) { let n = n + 1; { let n = "inner"; } let m = n; m }
+        fn nothing(n) {}
+        fn two(a, b) { a * global::FACTOR + b }
+        fn two(a) { "one" }
+        fn failing(n) { if n == 20 { inner(n) } n }
+        fn inner(n) { let list = [1]; list[n] }
+        fn thrown(n) { if n == 20 { throw #{at: n} } n }
+        fn endless(n) { if n == 20 { endless(n) } else { n } }
+        fn leaves(n) { eval("let x = 1;"); import "beside" as beside; n + beside::one() }
+        fn ended(n) { if n == 20 { unknown(n) } }
+        let items = 0..30;
+        let base = 100;
+        let pool = KIND(1);
+        for f in [returned, deeper, captured, shadowed, nothing, "two", failing, thrown, endless, leaves, |n| n + base] {
+            try { print(pool.map(f, items, #{chunksize: SIZE})) } catch (e) { print(`failed: ${e}`) }
+        }
+        let pairs = []; for n in items { pairs.push([n, n]) }
+        print(pool.starmap(two, pairs, #{chunksize: SIZE}));
+        pairs[25] = [1];
+        print(pool.starmap("two", pairs, #{chunksize: SIZE}));
+        print(pool.imap(captured, items, #{chunksize: SIZE}).to_array());
+        pool.map(ended, items, #{chunksize: SIZE});
+    "#;
+    for kind in ["Pool", "ThreadPool"] {
+        // Jobs of ten have each of their calls made alone.
+        let [alone, together] = ["10", "30"].map(|size| {
+            let program = Program::sim(&script.replace("KIND", kind).replace("SIZE", size));
+            program.file("beside.rhai", b"fn one() { 1 }").run()
+        });
+        assert_eq!((together.status, &together.stdout), (alone.status, &alone.stdout), "{kind}");
+        assert_eq!(together.stderr, alone.stderr, "{kind}");
+        assert!(alone.status == 1 && alone.stdout.lines().count() == 14, "{}", alone.for_people());
+    }
+}
+
 /// The input is read as far as results are asked for, and a little further; nothing of it is kept.
 #[test]
 fn streams_without_end_take_no_more_memory_the_longer_they_run() {
