@@ -84,7 +84,7 @@ fn it_is_ended() {
         "[-15, \"TERM\", false]\n[-9, \"KILL\", false]\n[-15, \"TERM\", false]\n[-1, \"HUP\", false]\n\
          KILL\n[\"bye\\n\", 7]\ngot\nTERM\n\
          TimeoutError: read_line() timed out after 0.1 s\nx\n\
-         ValueError: signal(): there is no signal \"NO\"; did you mean \"IO\"?\n\
+         ValueError: signal(): there is no signal \"NO\"\n\
          ValueError: signal(): there is no signal \"\"\n",
     );
 }
