@@ -32,6 +32,7 @@ use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
 use super::lending::{self, Lenders};
 use super::luggage::{Luggage, Packed};
+use super::number::AS_NUMBER;
 use super::parcel::{Parcel, make_content_over};
 use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
@@ -113,6 +114,7 @@ impl Broker {
             let place = lock.share(self.slab.as_ref()?)?;
             Some(SharedLock { place, is_reentrant: lock.is_reentrant() })
         });
+        let number = value.read_lock::<handles::Value>().and_then(|value| value.share(self.slab.as_ref()?, AS_NUMBER));
         let entry = self.next.fetch_add(1, Ordering::Relaxed);
         let boundless =
             value.read_lock::<handles::Queue>().filter(|queue| queue.takes_all()).map(|queue| queue.0.clone());
@@ -128,7 +130,7 @@ impl Broker {
             has_room
         });
         self.entries.lock().insert((line.number(), entry), value);
-        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock, is_boundless })
+        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock, number, is_boundless })
     }
 
     /// The handles that a process sends back, by the numbers of their entries.

@@ -44,6 +44,7 @@ pub mod local;
 pub mod luggage;
 pub mod mismatch;
 pub mod modules;
+pub mod number;
 pub mod parcel;
 pub mod paths;
 pub mod patterns;

@@ -14,6 +14,7 @@ pub mod loan;
 pub mod lock;
 pub mod lock_state;
 pub mod memory;
+pub mod number_word;
 pub mod numbers;
 pub mod ordered;
 pub mod queue;

@@ -99,6 +99,9 @@ pub struct Link {
     unsettled: AtomicBool,
     /// There are posted calls among that.
     posted: AtomicBool,
+    /// How many calls were posted, and how many of them are known to be done.
+    posts: AtomicU64,
+    posts_done: AtomicU64,
 }
 
 /// A call to be made.
@@ -175,6 +178,8 @@ impl Link {
             changes: AtomicU64::new(0),
             unsettled: AtomicBool::new(false),
             posted: AtomicBool::new(false),
+            posts: AtomicU64::new(0),
+            posts_done: AtomicU64::new(0),
         });
         let listed: Arc<dyn Waitable> = link.clone();
         kernel.list(&listed);
@@ -261,6 +266,7 @@ impl Link {
     }
 
     fn is_posted(self: &Arc<Self>, number: u64, is_out: bool) -> bool {
+        self.posts.fetch_add(1, Ordering::AcqRel);
         self.posted.store(true, Ordering::Release);
         self.unsettled.store(true, Ordering::Release);
         // The other side is not to be left behind, nor a task to run ahead of its own failures.
@@ -286,6 +292,17 @@ impl Link {
         }
         let posted = self.posted.swap(false, Ordering::AcqRel);
         self.ask(Ask::Settle) || !posted
+    }
+
+    /// True when all that was posted is done, for which it waits, and there is no failure of it to be told.
+    pub fn posts_are_done(self: &Arc<Self>) -> bool {
+        let posts = self.posts.load(Ordering::Acquire);
+        if self.posts_done.load(Ordering::Acquire) >= posts {
+            return true;
+        }
+        let is_known = self.ask(Ask::Settle);
+        self.posts_done.fetch_max(posts, Ordering::AcqRel);
+        is_known && self.state.lock().failed.is_empty()
     }
 
     /// Keeps these entries on the other side for the reply to errand `errand`, whatever becomes of this process.
