@@ -47,7 +47,7 @@ pub fn swap(word: NumberWord, new: &Dynamic) -> Option<Dynamic> {
 
 /// Adds to the number: the sum.
 pub fn add(word: NumberWord, more: &Dynamic) -> Option<Dynamic> {
-    word.add(of(more)?).map(value)
+    word.increase(of(more)?).map(value)
 }
 
 /// Writes `new` if the number is `old`: whether it was.

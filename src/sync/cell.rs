@@ -245,7 +245,7 @@ mod tests {
 
     /// What another process does, and what it asks for where that cannot be done.
     fn add_elsewhere(cell: &Cell<Content>) {
-        if cell.number().unwrap().add(Number::Int(1)).is_none() {
+        if cell.number().unwrap().increase(Number::Int(1)).is_none() {
             cell.write(more).unwrap();
         }
     }
@@ -346,7 +346,7 @@ mod tests {
             }
             // Whoever looks puts it back.
             assert_eq!(cell.read(int), 1);
-            assert_eq!(cell.number().unwrap().add(Number::Int(1)), Some(Number::Int(2)));
+            assert_eq!(cell.number().unwrap().increase(Number::Int(1)), Some(Number::Int(2)));
             cell.update(|| {
                 cell.replace(more);
                 Ok::<_, Fault>(())

@@ -116,7 +116,7 @@ impl<'a> NumberWord<'a> {
     }
 
     /// Adds to the number: the sum.
-    pub fn add(self, more: Number) -> Option<Number> {
+    pub fn increase(self, more: Number) -> Option<Number> {
         self.change(|now| now.plus(more)).map(|(_, sum)| sum)
     }
 
@@ -191,7 +191,7 @@ mod tests {
         let mut chance = fastrand::Rng::with_seed(3);
         for _ in 0..10_000 {
             let word = AtomicU64::new(chance.u64(..));
-            let _any = NumberWord::of(&word).add(Number::Int(1));
+            let _any = NumberWord::of(&word).increase(Number::Int(1));
         }
     }
 
@@ -199,14 +199,14 @@ mod tests {
     fn what_cannot_be_done_here_changes_nothing() {
         let word = AtomicU64::new(Number::Int(LARGEST).word().unwrap());
         let number = NumberWord::of(&word);
-        assert_eq!(number.add(Number::Int(1)), None);
-        assert_eq!(number.add(Number::Int(i64::MAX)), None);
-        assert_eq!(number.add(Number::Bool(true)), None);
+        assert_eq!(number.increase(Number::Int(1)), None);
+        assert_eq!(number.increase(Number::Int(i64::MAX)), None);
+        assert_eq!(number.increase(Number::Bool(true)), None);
         assert_eq!(number.swap(Number::Int(i64::MIN)), None);
         assert_eq!(number.compare_and_set(Number::Int(LARGEST), Number::Int(i64::MAX)), None);
         assert_eq!(number.compare_and_set(Number::Float(1.0), Number::Int(1)), None);
         assert_eq!(number.get(), Some(Number::Int(LARGEST)));
-        assert_eq!(number.add(Number::Float(0.5)), Some(Number::Float(2_251_799_813_685_247.5)));
+        assert_eq!(number.increase(Number::Float(0.5)), Some(Number::Float(2_251_799_813_685_247.5)));
         assert_eq!(number.swap(Number::Float(f64::NAN)).map(|_| ()), Some(()));
         // As in scripts, it is not even itself.
         assert_eq!(number.compare_and_set(Number::Float(f64::NAN), Number::Unit), Some(false));
