@@ -3,6 +3,8 @@
 
 #[path = "across/numbers.rs"]
 mod numbers;
+#[path = "across/select.rs"]
+mod select;
 mod whole;
 
 use whole::program::Program;

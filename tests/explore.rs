@@ -11,6 +11,8 @@ mod handlers;
 mod interrupts;
 #[path = "explore/locks.rs"]
 mod locks;
+#[path = "explore/looking.rs"]
+mod looking;
 #[path = "explore/planted.rs"]
 mod planted;
 #[path = "explore/queues.rs"]

@@ -179,6 +179,7 @@ struct Begun {
     task: Arc<Task>,
     /// The caller's own number.
     number: u64,
+    function: String,
     /// Somebody waits for the answer.
     is_awaited: bool,
     /// The permits that it takes or gives back, if that is what it does.
@@ -382,7 +383,15 @@ impl Desk {
         let key = (line.number(), call.number);
         let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
         let takes = args.as_ref().ok().and_then(|args| lending::asked_for(&call, args));
-        let begun = Begun { task: task.clone(), number: call.task, is_awaited, permits, takes, is_given_up: false };
+        let begun = Begun {
+            task: task.clone(),
+            number: call.task,
+            function: call.function.clone(),
+            is_awaited,
+            permits,
+            takes,
+            is_given_up: false,
+        };
         self.calls.insert(key, begun);
         let (host, finished) = (self.host.clone(), self.finished.clone());
         let started = self.fibers.run(&task, move || {
@@ -402,7 +411,9 @@ impl Desk {
         };
         // What was meant for this call must not hit the next.
         while begun.task.take_cancel() {}
-        if let (Some(change), Some(Ok(value))) = (begun.permits, &outcome) {
+        if let Some(Ok(value)) = &outcome
+            && let Some(change) = begun.permits.or_else(|| Change::by_selecting(&begun.function, value))
+        {
             self.permits.note(begun.task.id(), change, value);
         }
         let Some(line) = self.broker.switchboard.line(key.0) else {

@@ -22,6 +22,7 @@ use super::parcel::is_plain;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, Waitable, current, door, sleep, with_current};
 use crate::sync::Fault;
+use crate::worker::answering::Answering;
 use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::far_object::FarObject;
 use crate::worker::link::{Answered, Asking, Link};
@@ -121,18 +122,9 @@ fn forwarded(name: &'static str, kind: &'static Kind) -> RhaiFunc {
 /// # Errors
 /// What it throws there; `SendError`, when an argument or the result cannot cross.
 pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<Dynamic> {
-    let about = args.iter().find_map(first_in);
-    let about = about.expect("invariant: functions of stand-ins are called with one");
-    mark(ctx);
+    let about = about(&args);
     let link = about.link();
-    let (bytes, luggage) = pack_up(ctx, link, &args)?;
-    let handles = entries(&luggage);
-    let descriptors = luggage.into_descriptors();
-    if let Some(Letter { message, descriptors }) = link.take_failure() {
-        // Of something that was put into a queue before.
-        return arrived(ctx, link, Answer::Failed(message), descriptors);
-    }
-    let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
+    let asking = prepare(ctx, name, &args, &about)?;
     if name == "put" && args.len() == 2 && about.takes_posts() {
         door::enter().map_err(|stop| stop.into_thrown(ctx, None))?;
         return if link.post(asking) { Ok(Dynamic::UNIT) } else { unanswered(ctx, &about) };
@@ -152,6 +144,59 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
         _ => {}
     }
     arrived(ctx, link, answer, descriptors)
+}
+
+/// A call whose answer is waited for beside other things. It does nothing but look.
+pub struct Question {
+    about: Arc<FarObject>,
+    /// The answer, as something to wait for.
+    pub answering: Answering,
+}
+
+/// Asks something where the first of the stand-ins in `args` lives.
+///
+/// # Errors
+/// As [`call`], but for what the function throws.
+pub fn ask(ctx: &NativeCallContext, name: &'static str, args: &[Dynamic]) -> Outcome<Question> {
+    let about = about(args);
+    let answering = about.link().ask_for(prepare(ctx, name, args, &about)?);
+    Ok(Question { about, answering })
+}
+
+impl Question {
+    /// What the answer says.
+    ///
+    /// # Errors
+    /// As [`call`].
+    pub fn answered(&self, ctx: &NativeCallContext, answer: Result<Letter<Answer>, Stop>) -> Outcome<Dynamic> {
+        match answer {
+            Ok(Letter { message, descriptors }) => arrived(ctx, self.about.link(), message, descriptors),
+            Err(_) => unanswered(ctx, &self.about),
+        }
+    }
+}
+
+fn about(args: &[Dynamic]) -> Arc<FarObject> {
+    args.iter().find_map(first_in).expect("invariant: functions of stand-ins are called with one")
+}
+
+fn prepare<'a>(
+    ctx: &NativeCallContext,
+    function: &'static str,
+    args: &[Dynamic],
+    about: &'a Arc<FarObject>,
+) -> Outcome<Asking<'a>> {
+    mark(ctx);
+    let link = about.link();
+    let (args, luggage) = pack_up(ctx, link, args)?;
+    let handles = entries(&luggage);
+    let descriptors = luggage.into_descriptors();
+    if let Some(Letter { message, descriptors }) = link.take_failure() {
+        // Of something that was put into a queue before.
+        let told = arrived(ctx, link, Answer::Failed(message), descriptors);
+        return Err(told.err().unwrap_or_else(|| Ending::Over.thrown(ctx.call_position())));
+    }
+    Ok(Asking { function, args, descriptors, handles, spot: spot(ctx), about })
 }
 
 /// Nobody answers any more. That is nearly always because the program ends, of which this process is about to hear.

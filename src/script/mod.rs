@@ -30,6 +30,7 @@ pub mod entry;
 pub mod errand;
 pub mod failure;
 pub mod far;
+pub mod first;
 pub mod function;
 pub mod gather;
 mod handler;

@@ -13,6 +13,7 @@ pub mod latch;
 pub mod loan;
 pub mod lock;
 pub mod lock_state;
+pub mod looking;
 pub mod memory;
 pub mod number_word;
 pub mod numbers;
