@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rhai::{AST, Engine, Module, NativeCallContext, ScriptFuncDef, Shared};
 
 use super::broker::Broker;
+use super::done_calls::DoneCalls;
 use super::encode::Way;
 use super::failure::Failure;
 use super::identity::Identity;
@@ -90,6 +91,8 @@ pub struct Host {
     origin: OnceLock<Origin>,
     /// The processes that were started here.
     children: Mutex<Vec<Weak<Process>>>,
+    /// Callbacks on futures of other processes.
+    done_calls: DoneCalls,
     /// Constants that did not cross to a process, with what they hold.
     absent: Mutex<BTreeMap<String, String>>,
     /// Failures that nobody has asked about yet.
@@ -138,6 +141,7 @@ impl Host {
             identity: OnceLock::new(),
             origin: OnceLock::new(),
             children: Mutex::default(),
+            done_calls: DoneCalls::default(),
             absent: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
@@ -229,6 +233,11 @@ impl Host {
     /// The processes that were started here and that somebody still holds.
     pub fn children(&self) -> Vec<Arc<Process>> {
         self.children.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Callbacks on futures of other processes.
+    pub fn done_calls(&self) -> &DoneCalls {
+        &self.done_calls
     }
 
     /// Prints for the script.
