@@ -3,6 +3,8 @@
 
 #[path = "across/callbacks.rs"]
 mod callbacks;
+#[path = "across/flights.rs"]
+mod flights;
 #[path = "across/numbers.rs"]
 mod numbers;
 #[path = "across/select.rs"]

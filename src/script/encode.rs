@@ -137,7 +137,7 @@ pub enum Way<'a> {
     Up(Option<&'a Arc<Link>>),
     /// The same in simulated time, from the process of this number: handles that were not made there.
     UpFrom(u64),
-    /// To any process of this program: descriptors only.
+    /// To any process of this program: descriptors, and the handles that the main process has made.
     Inside,
     /// To another program: only bytes.
     Outside,
@@ -153,9 +153,18 @@ impl Way<'_> {
             Way::Down => true,
             Way::UpFrom(process) => home(value) != Some(process),
             Way::Up(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
-            Way::Up(None) | Way::Inside | Way::Outside => false,
+            Way::Inside => lives_in_the_main_process(value),
+            Way::Up(None) | Way::Outside => false,
         }
     }
+}
+
+/// As far as it can be told here: what came from above may live in a process between.
+fn lives_in_the_main_process(handle: &Dynamic) -> bool {
+    with_host(|host| match host.kernel().is_sim() {
+        true => home(handle) == Some(0),
+        false => far_object(handle).is_some() == host.identity().parent.is_some(),
+    })
 }
 
 /// Looking for what cannot cross, in the values of one message.
@@ -171,8 +180,8 @@ pub struct Inspection<'a> {
 impl<'a> Inspection<'a> {
     /// For a message that goes this way.
     pub fn of(way: Way<'a>) -> Inspection<'a> {
-        // One is for what is big.
-        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new(), copies_only: false }
+        // One is for what is big, and one goes with handles.
+        Inspection { way, room: MOST_DESCRIPTORS - 2, moving: Vec::new(), copies_only: false }
     }
 
     /// From now on what would move there, and be gone here, cannot cross; or can again.
@@ -210,7 +219,7 @@ impl<'a> Inspection<'a> {
         }
         let what = match crossing::inspect(value).filter(|_| self.way.has_descriptors()) {
             None => {
-                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_));
+                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_) | Way::Inside);
                 let whose = if is_handle && goes_up { " that was made in this process" } else { "" };
                 format!("{}{whose}", type_of(value))
             }

@@ -123,15 +123,37 @@ fn forwarded(name: &'static str, kind: &'static Kind) -> RhaiFunc {
 /// What it throws there; `SendError`, when an argument or the result cannot cross.
 pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<Dynamic> {
     let about = about(&args);
+    call_about(ctx, name, args, &about)
+}
+
+/// The same for a function that is none of a stand-in's.
+///
+/// # Errors
+/// As [`call`].
+pub fn call_above(
+    ctx: &NativeCallContext,
+    link: &Arc<Link>,
+    name: &'static str,
+    args: Vec<Dynamic>,
+) -> Outcome<Dynamic> {
+    call_about(ctx, name, args, &link.itself())
+}
+
+fn call_about(
+    ctx: &NativeCallContext,
+    name: &'static str,
+    args: Vec<Dynamic>,
+    about: &Arc<FarObject>,
+) -> Outcome<Dynamic> {
     let link = about.link();
-    let asking = prepare(ctx, name, &args, &about)?;
+    let asking = prepare(ctx, name, &args, about)?;
     if name == "put" && args.len() == 2 && about.takes_posts() {
         door::enter().map_err(|stop| stop.into_thrown(ctx, None))?;
-        return if link.post(asking) { Ok(Dynamic::UNIT) } else { unanswered(ctx, &about) };
+        return if link.post(asking) { Ok(Dynamic::UNIT) } else { unanswered(ctx, about) };
     }
     let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,
-        Err(Stop::Ended) => return unanswered(ctx, &about),
+        Err(Stop::Ended) => return unanswered(ctx, about),
         Err(stop) => return Err(stop.into_thrown(ctx, None)),
     };
     drop(args);

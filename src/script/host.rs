@@ -13,6 +13,7 @@ use super::broker::Broker;
 use super::done_calls::DoneCalls;
 use super::encode::Way;
 use super::failure::Failure;
+use super::flights::Flights;
 use super::identity::Identity;
 use super::process::Process;
 use super::progress::Bar;
@@ -93,6 +94,8 @@ pub struct Host {
     children: Mutex<Vec<Weak<Process>>>,
     /// Callbacks on futures of other processes.
     done_calls: DoneCalls,
+    /// Handles on their way through pipes.
+    flights: OnceLock<Arc<Flights>>,
     /// Constants that did not cross to a process, with what they hold.
     absent: Mutex<BTreeMap<String, String>>,
     /// Failures that nobody has asked about yet.
@@ -129,6 +132,7 @@ impl Host {
     fn with_engine(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>, engine: Engine) -> Arc<Host> {
         let host = Arc::new(Host {
             signals: Rules::new(&kernel),
+            flights: OnceLock::new(),
             kernel,
             engine: OnceLock::new(),
             output,
@@ -238,6 +242,11 @@ impl Host {
     /// Callbacks on futures of other processes.
     pub fn done_calls(&self) -> &DoneCalls {
         &self.done_calls
+    }
+
+    /// Handles on their way through pipes.
+    pub fn flights(&self) -> &Arc<Flights> {
+        self.flights.get_or_init(|| Flights::new(&self.kernel))
     }
 
     /// Prints for the script.

@@ -32,6 +32,7 @@ pub mod errand;
 pub mod failure;
 pub mod far;
 pub mod first;
+pub mod flights;
 pub mod function;
 pub mod gather;
 mod handler;

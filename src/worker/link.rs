@@ -188,6 +188,11 @@ impl Link {
         Ok(link)
     }
 
+    /// The link, as something that calls are about.
+    pub fn itself(self: &Arc<Self>) -> Arc<FarObject> {
+        FarObject::link_itself(self.core.clone(), self)
+    }
+
     /// A stand-in for what was exported.
     pub fn stand_in(self: &Arc<Self>, exported: &Exported, kind: &'static str) -> Arc<FarObject> {
         let core = ObjectCore::of_elsewhere(self.core.kernel(), exported.object, kind);
@@ -314,7 +319,7 @@ impl Link {
             state.open_for(number, current().id());
             state.say(&ask(number));
         }
-        let about = FarObject::link_itself(self.core.clone(), self);
+        let about = self.itself();
         // The end of the program ends this too, and then nobody asks.
         matches!(block_through(&mut Answering::new(self, about, number, "settle"), None), Ok(Ok(_)))
     }

@@ -10,7 +10,7 @@ use crate::script::arguments::seconds;
 use crate::script::handles::{Child, Condition, SharedList, SharedMap, Value};
 use crate::script::parcel::{Parcel, detach};
 use crate::script::throw::{Outcome, call};
-use crate::script::{first, iterate, statements};
+use crate::script::{first, flights, iterate, statements};
 use crate::sync::Cell;
 
 fn begin(ctx: &NativeCallContext, cell: &Cell<Parcel>) -> Outcome<Dynamic> {
@@ -49,6 +49,24 @@ pub mod functions {
     /// What `with … as` or `catch (…)` binds.
     pub fn __held() -> Dynamic {
         statements::bound_value()
+    }
+
+    /// Keeps handles that go through a `Pipe`: the number under which they are, and what is to go with them.
+    ///
+    /// # Errors
+    /// `SendError` when one of them was made in a process.
+    #[rhai_fn(return_raw)]
+    pub fn __send_off(ctx: NativeCallContext, handles: Array) -> Outcome<Array> {
+        flights::send_off(&ctx, handles)
+    }
+
+    /// The handles that are kept under a number.
+    ///
+    /// # Errors
+    /// `ValueError` when there are none.
+    #[rhai_fn(return_raw)]
+    pub fn __arrive(ctx: NativeCallContext, number: i64) -> Outcome<Array> {
+        flights::arrive(&ctx, number)
     }
 
     /// Takes the first of several things that is ready, as `select()`; `()` when none is.
