@@ -1,8 +1,8 @@
 //! Values on their way from one process to another, as MessagePack.
 //!
 //! What MessagePack knows is written as such. The rest is a map with one entry whose key is a number, which no map of a
-//! script has: characters, ranges, functions by their name with what they captured, commands and
-//! what became of them. A value is looked at first, so that one
+//! script has: characters, ranges, functions by their name with what they captured, commands,
+//! what became of them and answers of servers. A value is looked at first, so that one
 //! that cannot cross is refused with the place where it sits. What is no bytes goes beside them, as luggage.
 
 use std::cell::RefCell;
@@ -16,16 +16,16 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
-use super::command::{Command, Completed};
-use super::command_parts;
 use super::crossing::{self, Found, Shared};
 use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
+use super::parts;
 use crate::kernel::object::ObjectId;
 use crate::worker::link::Link;
 use crate::worker::wire::MOST_DESCRIPTORS;
 
+/// Those of values in parts are [`parts`]'.
 mod tag {
     pub const CHAR: u64 = 0;
     pub const RANGE: u64 = 1;
@@ -35,8 +35,6 @@ mod tag {
     pub const BIG_TEXT: u64 = 5;
     pub const SHARED: u64 = 6;
     pub const HANDLE: u64 = 7;
-    pub const COMMAND: u64 = 8;
-    pub const COMPLETED: u64 = 9;
 }
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
@@ -262,7 +260,7 @@ fn is_bytes(value: &Dynamic) -> bool {
         || value.is_blob()
         || value.is::<Range<i64>>()
         || value.is::<RangeInclusive<i64>>()
-        || command_parts::has_parts(value)
+        || parts::has_parts(value)
 }
 
 /// Where a field of a map sits, as a script would write it.
@@ -319,13 +317,9 @@ impl Serialize for Sent<'_> {
             let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
         }
-        if let Some(command) = value.read_lock::<Command>() {
-            let parts = command_parts::of_command(&command).map_err(S::Error::custom)?;
-            return tagged(to, tag::COMMAND, &parts.iter().map(part).collect::<Vec<_>>());
-        }
-        if let Some(completed) = value.read_lock::<Completed>() {
-            let parts = command_parts::of_completed(&completed).map_err(S::Error::custom)?;
-            return tagged(to, tag::COMPLETED, &parts.iter().map(part).collect::<Vec<_>>());
+        if let Some(parts) = parts::of(value) {
+            let (kind, parts) = parts.map_err(S::Error::custom)?;
+            return tagged(to, kind, &parts.iter().map(part).collect::<Vec<_>>());
         }
         if Kind::crossing(value).is_some() {
             let number = self.luggage.borrow_mut().add_handle(value.clone());
@@ -480,11 +474,8 @@ impl Receiver<'_> {
                 let handle = self.luggage.handle(entries.next_value()?).cloned();
                 handle.ok_or_else(|| A::Error::custom("a handle in it did not come"))
             }
-            tag::COMMAND => {
-                command_parts::command(entries.next_value_seed(self)?).map(Dynamic::from).map_err(A::Error::custom)
-            }
-            tag::COMPLETED => {
-                command_parts::completed(entries.next_value_seed(self)?).map(Dynamic::from).map_err(A::Error::custom)
+            kind @ (parts::COMMAND | parts::COMPLETED | parts::RESPONSE) => {
+                parts::value(kind, entries.next_value_seed(self)?).map_err(A::Error::custom)
             }
             tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
             tag::BIG_TEXT => {

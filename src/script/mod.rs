@@ -49,6 +49,7 @@ pub mod mismatch;
 pub mod modules;
 pub mod number;
 pub mod parcel;
+mod parts;
 pub mod paths;
 pub mod patterns;
 pub mod permits;
