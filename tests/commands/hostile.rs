@@ -223,7 +223,9 @@ fn what_cannot_be_ended() {
     let number = family.sleep().split(' ').next_back().unwrap().to_string();
     let script = format!(
         "let theirs = cmd(\"./become\", \"--reuid=0\", \"--regid=0\", \"--clear-groups\", \"sleep\", \"{number}\").start();\n\
-         let mine = cmd(\"sleep\", 1000).start();\nprint(\"ready\");\nsleep(0.5);\nprint(pid_alive(theirs.pid));\n"
+         let mine = cmd(\"sleep\", 1000).start();\nprint(\"ready\");\n\
+         while pid_alive(theirs.pid) && fs::read(`/proc/${{theirs.pid}}/comm`) != \"sleep\\n\" {{ sleep(0.01); }}\n\
+         print(pid_alive(theirs.pid));\n"
     );
     let line = "cp \"$(which setpriv)\" become && chmod 4755 become && \
                 exec setpriv --reuid=54321 --regid=54321 --clear-groups \"$0\" run script.rhai";

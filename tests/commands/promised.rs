@@ -207,9 +207,9 @@ fn a_pipeline_gives_each_stage_its_part() {
         print(sh("pwd").dir("/usr").pipe(sh("cat; pwd")).dir("/").read());
         print(sh("echo $A").env("A", "own").pipe(sh("cat; echo $A")).env("A", "all").read());
         print(sh("echo one >&2; echo x").pipe(sh("echo two >&2; cat")).stderr_null().capture().stderr + "|");
-        let done = sh("echo one >&2; echo x").pipe(sh("cat; sleep 0.2; echo two >&2")).capture();
+        let done = sh("echo one >&2; echo x").pipe(sh("cat; echo two >&2")).capture();
         print([done.stdout, done.stderr]);
-        let done = sh("echo one >&2; echo x").pipe(sh("cat; sleep 0.2; echo two >&2")).stderr_to_stdout().capture();
+        let done = sh("echo one >&2; echo x").pipe(sh("cat; echo two >&2")).stderr_to_stdout().capture();
         print([done.stdout, done.stderr]);
         print(cmd("echo", "a").stdin("ignored").pipe(cmd("cat")).read());
         let long = cmd("echo", "x");
@@ -259,20 +259,30 @@ fn the_rightmost_checked_failure_of_a_pipeline_counts() {
 fn retries_and_timeouts() {
     prints(
         r#"
+        // Gives more and more time, until the command has come so far that it has said this.
+        fn once_it_says(text, f) {
+            for seconds in [0.3, 3.0, 30.0] {
+                try { f.call(seconds); } catch (e) { if e.stdout == text { e.message.replace(`${seconds} s`, "N s"); return e; } }
+            }
+        }
         sh("echo try >> log; test $(wc -l < log) -ge 3").retries(5).run();
         print(cmd("wc", "-l").stdin_file("log").read());
         attempt(|| sh("echo try >> log2; false").retries(2).run());
         print(cmd("wc", "-l").stdin_file("log2").read());
         print(sh("echo try >> log3; false").retries(2).unchecked().run().code);
         print(cmd("wc", "-l").stdin_file("log3").read());
-        try { sh("echo out; echo err >&2; sleep 600").timeout(0.5).capture(); } catch (e) {
-            print([e.kind, e.message, e.code, e.signal, e.stdout, e.stderr, e.ok, e.command, e.seconds >= 0.5]);
-        }
+        let e = once_it_says("out\n", |seconds| sh("echo err >&2; echo out; sleep 600").timeout(seconds).capture());
+        print([e.kind, e.message, e.code, e.signal, e.stdout, e.stderr, e.ok, e.command, e.seconds >= 0.3]);
         attempt(|| cmd("sleep", 600).timeout(0.1).unchecked().run());
         attempt(|| sh("trap '' TERM; sleep 600 & wait; wait").timeout(0.2).kill_after(0.2).stderr_null().run());
-        try { sh("trap '' TERM; while :; do sleep 0.01; done").timeout(0.2).kill_after(0).stderr_null().run(); } catch (e) { print(e.signal); }
+        let deaf = sh("trap '' TERM; echo deaf; while :; do sleep 0.01; done").kill_after(0).stderr_null();
+        print(once_it_says("deaf\n", |seconds| deaf.timeout(seconds).capture()).signal);
         print(sh("trap 'exit 0' TERM; while :; do sleep 0.01; done").timeout(0.2).kill_after(()).start().wait(20));
-        attempt(|| { for l in sh("echo line; sleep 600").timeout(0.3).stderr_null().lines() { print(l); } });
+        for seconds in [0.3, 3.0, 30.0] {
+            let lines = [];
+            try { for l in sh("echo line; sleep 600").timeout(seconds).stderr_null().lines() { lines.push(l); } }
+            catch (e) { if lines == ["line"] { print(e.kind); break; } }
+        }
         attempt(|| cmd("sleep", 600).pipe(cmd("cat")).timeout(0.1).run());
         attempt(|| cmd("sleep", 600).timeout(0.1).pipe(cmd("cat")).read());
         attempt(|| cmd("true").timeout(30).run().code);
@@ -283,12 +293,12 @@ fn retries_and_timeouts() {
         "#,
         "3\n\
          CommandError: `echo try >> log2; false` failed with exit code 1\n3\n1\n3\n\
-         [\"TimeoutError\", \"`echo out; echo err >&2; sleep 600` took longer than 0.5 s and was ended; it said:\\n  err\", \
-         -15, \"TERM\", \"out\\n\", \"err\\n\", false, \"echo out; echo err >&2; sleep 600\", true]\n\
+         [\"TimeoutError\", \"`echo err >&2; echo out; sleep 600` took longer than N s and was ended; it said:\\n  err\", \
+         -15, \"TERM\", \"out\\n\", \"err\\n\", false, \"echo err >&2; echo out; sleep 600\", true]\n\
          TimeoutError: `sleep 600` took longer than 0.1 s and was ended\n\
          TimeoutError: `trap '' TERM; sleep 600 & wait; wait` took longer than 0.2 s and was ended\n\
          KILL\ntrue\n\
-         line\nTimeoutError: `echo line; sleep 600` took longer than 0.3 s and was ended\n\
+         TimeoutError\n\
          TimeoutError: `sleep 600 | cat` took longer than 0.1 s and was ended\n\
          TimeoutError: `sleep 600 | cat` took longer than 0.1 s and was ended\n\
          0\n0\n\

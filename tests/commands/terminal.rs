@@ -134,7 +134,7 @@ fn ctrl_z_stops_orch_with_the_command_and_fg_lets_both_go_on() {
             terminal.types("fg\n");
             terminal.shows("script.rhai\r\n");
             // Until the command goes on, a key is lost that would stop it.
-            std::thread::sleep(std::time::Duration::from_millis(1000));
+            terminal.is_lent_to("echo waits");
         }
         terminal.types("words\n");
         terminal.shows("got words");
@@ -213,7 +213,8 @@ fn one_has_the_terminal_and_others_run() {
 #[test]
 fn two_want_to_read() {
     let Session { mut terminal, _program } = at_terminal(
-        "let t = spawn_thread(|| { cmd(\"head\", \"-1\").run(); print(\"first over\"); }); sleep(0.5);\n\
+        "let first = sh(\"until test $(ps -o tpgid= -p $$) -eq $$; do sleep 0.01; done; touch reads; exec head -1\");\n\
+         let t = spawn_thread(|| { first.run(); print(\"first over\"); }); while !fs::exists(\"reads\") { sleep(0.01); }\n\
          cmd(\"head\", \"-1\").run(); print(\"second over\");\n\
          t.join(); print(\"end\"); cmd(\"head\", \"-1\").run(); print(\"third over\");",
     );
@@ -240,10 +241,12 @@ fn bg_and_fg() {
     terminal.types("bg\n");
     terminal.shows("prompt> ");
     // In the background it may not read: it is stopped again, which the shell tells when it is asked.
-    std::thread::sleep(std::time::Duration::from_millis(2000));
-    terminal.types("jobs\n");
-    terminal.shows("Stopped");
-    terminal.shows("prompt> ");
+    loop {
+        terminal.types("jobs\n");
+        if terminal.shows("prompt> ").contains("Stopped") {
+            break;
+        }
+    }
     terminal.types("fg\n");
     terminal.shows("script.rhai\r\n");
     terminal.types("words\n");

@@ -3,8 +3,6 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use crate::whole;
 use crate::whole::family::{EVERYONE, Family, eventually, processes};
@@ -95,7 +93,9 @@ fn signals_end_all() {
             let mut family = Family::new();
             let live = Live::ready(&with_everyone(&family, then));
             family.wait_for(EVERYONE);
-            thread::sleep(Duration::from_millis(300));
+            if then.ends_with(");") {
+                live.waits("\"main\": waits in ", 1);
+            }
             live.signal(signal);
             let seen = live.end();
             let reports = seen.stderr.matches("error:").count();
@@ -135,7 +135,7 @@ fn guards_of(orch: u32) -> Vec<(u32, String)> {
 #[test]
 fn the_guard_comes_and_goes() {
     let mut live = Live::ready(
-        "print(\"ready\");\nsleep(0.3);\ncmd(\"true\").run();\nprint(\"guarded\");\n\
+        "print(\"ready\");\ncmd(\"true\").run();\nprint(\"guarded\");\n\
                                 for i in 0..600 { sleep(0.1); if sh(\"test -e go\").unchecked().run().ok { break; } }\n\
                                 print(cmd(\"echo\", \"still\").read());\n",
     );
@@ -157,7 +157,7 @@ fn those_whose_leader_is_gone_are_ended_too() {
         let mut family = Family::new();
         let sleep = family.sleep();
         let script = format!(
-            "try {{ sh(`(trap '' TERM; exec {sleep}) & (trap '' TERM; exec setsid {sleep}) & sleep 0.6`).{how}; }} \
+            "try {{ sh(`(trap '' TERM; exec {sleep}) & (trap '' TERM; exec setsid {sleep}) & sleep 60`).{how}; }} \
              catch (e) {{ print(e.kind); }}\nprint(\"ready\");\nsleep(1000);\n"
         );
         let live = Live::ready(&script);
@@ -181,7 +181,8 @@ fn one_report_however_many_wait() {
     let live = Live::ready(&script);
     family.wait_for(4);
     // The main script and all the others are in their last calls then.
-    thread::sleep(Duration::from_millis(500));
+    live.waits(": waits in get()", 100);
+    live.waits(": waits in join()", 11);
     live.signal("INT");
     let seen = live.end();
     let one = seen.stderr.starts_with("error: Interrupted: interrupted by INT\n")
@@ -193,16 +194,24 @@ fn one_report_however_many_wait() {
 /// The second one does not wait for a command that was given all the time of the world, wherever the first has got to.
 #[test]
 fn the_second_signal_ends_at_once() {
-    for wait in
-        ["child.wait();", "try { child.wait(); } catch { } sleep(1000);", "loop { try { sleep(1000); } catch { } }"]
-    {
+    let said = "print(\"interrupted\");";
+    for wait in [
+        "child.wait();".to_string(),
+        format!("try {{ child.wait(); }} catch {{ {said} }} sleep(1000);"),
+        format!("loop {{ try {{ sleep(1000); }} catch {{ {said} }} }}"),
+    ] {
         let mut family = Family::new();
         let deaf = format!("trap '' TERM INT; echo ready; exec {}", family.sleep());
         let script = format!("let child = sh(`{deaf}`).kill_after(1000).start();\nprint(child.read_line());\n{wait}\n");
-        let live = Live::ready(&script);
+        let mut live = Live::ready(&script);
         family.wait_for(1);
         live.signal("INT");
-        thread::sleep(Duration::from_millis(300));
+        // Two that come before the first was taken are one.
+        if wait.contains(said) {
+            live.says("interrupted");
+        } else {
+            live.reports("note: still waiting for the end");
+        }
         live.signal("INT");
         let seen = live.end();
         assert_eq!(seen.status, 130, "{wait}: {}", seen.for_people());

@@ -121,7 +121,7 @@ fn a_thousand_commands_leave_nothing() {
         for i in 0..50 { cmd("true").start(); cmd("echo", 1).pipe(cmd("cat")).read(); cmd("true").timeout(50).run(); }
         // Those that nobody waits for are reaped by and by.
         let left = ""; let now = "";
-        for i in 0..100 {
+        for i in 0..600 {
             left = sh("grep -l '^PPid:.'$PPID'$' /proc/[0-9]*/status 2>/dev/null | xargs grep -l '^State:.Z' 2>/dev/null").unchecked().read();
             now = open();
             if left == "" && now == before { break; }
@@ -141,7 +141,7 @@ fn zombies_do_not_stay() {
         for i in 0..20 { cmd("true").start(); }
         cmd("sh", "-c", "for i in 1 2 3 4 5; do setsid sh -c '(sleep 0.3; exit 0) & exit 0' & done; wait").run();
         let zombies = 0;
-        for i in 0..100 {
+        for i in 0..600 {
             sleep(0.1);
             zombies = parse_int(sh("cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z '$PPID' '").unchecked().read());
             if zombies == 0 { break; }

@@ -502,7 +502,7 @@ fn what_somebody_else_kills_is_told_by_its_signal() {
         fn shown(e) { [e.kind, e.exit_code, e.signal, e.task] }
         for signal in ["KILL", "TERM", "USR1"] {
             let p = spawn_process(|| sleep(1000), #{name: "p"});
-            sleep(0.5);
+            sleep(0.1);
             print(pid_alive(p.pid));
             kill(p.pid, signal);
             try { p.join() } catch (e) { print(shown(e)) }

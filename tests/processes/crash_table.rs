@@ -86,11 +86,12 @@ fn said(job, limit) {
 
 impl Place {
     /// What the worker that is to be hit does; `act` is what it does by itself at the right moment.
-    fn job(self, act: &str) -> String {
+    fn job(self, act: &str, strikes: bool) -> String {
         let ready = "print(`ready ${getpid()}`);";
         match self {
             Place::Encode | Place::Write | Place::WorkerDecodes => format!("|all| {{ {act}; all.len() }}"),
-            Place::Call => format!("|| {{ {ready} {act}; sleep(2); \"called\" }}"),
+            // It is there until it is hit, if anybody hits it.
+            Place::Call => format!("|| {{ {ready} {act}; sleep({}); \"called\" }}", if strikes { 1000 } else { 0 }),
             Place::WorkerEncodes | Place::Decode => format!("|| {{ let all = large(); {ready} {act}; all }}"),
             Place::WorkerWrites => {
                 format!("|| {{ let all = large(); {ready} wait_for(\"go\"); {act}; all }}")
@@ -121,7 +122,8 @@ fn script(place: Place, fault: Fault) -> String {
         }
         _ => "[]".to_string(),
     };
-    let (job, limit) = (place.job(act), if fault == Fault::Stop { "1" } else { "()" });
+    let strikes = !matches!(fault, Fault::Error | Fault::Exit | Fault::Large);
+    let (job, limit) = (place.job(act, strikes), if fault == Fault::Stop { "1" } else { "()" });
     // The worker that is to be hit is known before the job comes.
     let announce = match place {
         Place::Encode | Place::Write | Place::WorkerDecodes => {

@@ -56,7 +56,8 @@ fn what_was_handed_ahead_can_be_cancelled() {
         r#"
         with Pool(1) as pool {
             warm(pool);
-            let jobs = [pool.apply_async(|| { sleep(0.3); print("job 0") }, [])];
+            let go = Event();
+            let jobs = [pool.apply_async(|| { go.wait(); print("job 0") }, [])];
             for n in 1..40 { jobs.push(pool.apply_async(|n| print(`job ${n}`), [n])) }
             while !jobs[0].running() { sleep(0) }
             for n in 1..10 {
@@ -64,6 +65,7 @@ fn what_was_handed_ahead_can_be_cancelled() {
                 try { jobs[n].result(); throw "it came to something" } catch (e) { if e.kind != "Cancelled" { throw e } }
             }
             if jobs[0].cancel() { throw "it runs" }
+            go.set();
         }
         "#,
     );
@@ -128,8 +130,9 @@ fn chunks_grow_and_change_nothing() {
             let all = pool.map(|n| [n, n * n], 0..3000);
             for n in 0..3000 { if all[n] != [n, n * n] { throw "mixed up" } }
             print(all.len());
-            // What is long from the beginning is one a job: nobody has two of them.
-            let pids = pool.map(|n| { sleep(0.05); getpid() }, 0..8);
+            // What is long from the beginning is one a job: here each worker waits for the other one to have one too.
+            let here = SharedMap();
+            let pids = pool.map(|n| { here[getpid().to_string()] = n; while here.len() < 2 { sleep(0.01) } getpid() }, 0..8);
             let first = pids[0];
             print(pids.filter(|pid| pid == first).len() < 8);
             print(pool.starmap(|a, b| a + b, pairs).len());
@@ -220,9 +223,13 @@ fn streams_without_end_take_no_more_memory_the_longer_they_run() {
 
 /// Each of these jobs goes on when it is told to stop; only the end of its process helps.
 const DEAF: [(&str, &str); 2] = [
-    ("takes no notice", "loop { try { sleep(1000) } catch { } }"),
-    ("has stopped itself", "kill(getpid(), \"STOP\"); sleep(1000)"),
+    ("takes no notice", "loop { try { there.put(getpid()); sleep(1000) } catch { } }"),
+    ("has stopped itself", "there.put(getpid()); kill(getpid(), \"STOP\"); sleep(1000)"),
 ];
+
+/// Waits until both are at it.
+const BOTH_ARE_DEAF: &str = "let pids = [there.get(), there.get()];\n\
+    while !pids.some(|pid| sh(`grep -q ') T ' /proc/${pid}/stat`).unchecked().run().ok) { sleep(0.01) }\n";
 
 #[test]
 fn a_job_that_does_not_stop_is_killed_and_its_worker_replaced() {
@@ -230,10 +237,10 @@ fn a_job_that_does_not_stop_is_killed_and_its_worker_replaced() {
     prints(
         &format!(
             r#"
+            let there = Queue();
             with Pool(2) as pool {{
                 let jobs = [{jobs}];
-                while !jobs[0].running() || !jobs[1].running() {{ sleep(0.01) }}
-                sleep(0.2);
+                {BOTH_ARE_DEAF}
                 for job in jobs {{ try {{ job.result(0.01) }} catch (e) {{ print(e.kind) }} print(job.stop()) }}
                 for job in jobs {{ try {{ job.result() }} catch (e) {{ print(`${{e.kind}}: ${{e.message}}`) }} }}
                 print(pool.map(|n| n, [1, 2, 3]));
@@ -253,10 +260,10 @@ fn a_pool_of_workers_that_do_not_listen_is_terminated() {
     prints(
         &format!(
             r#"
+            let there = Queue();
             let pool = Pool(2);
             let jobs = [{jobs}];
-            while !jobs[0].running() || !jobs[1].running() {{ sleep(0.01) }}
-            sleep(0.2);
+            {BOTH_ARE_DEAF}
             pool.terminate();
             pool.join();
             for job in jobs {{ try {{ job.result() }} catch (e) {{ print(e.kind) }} }}

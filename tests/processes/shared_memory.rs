@@ -220,7 +220,7 @@ fn memory_is_given_back() {
         let before = open();
         for i in 0..6 { round(); }
         // The end of a process is seen a little later.
-        for i in 0..500 { if open() <= before { break } sleep(0.02) }
+        for i in 0..3000 { if open() <= before { break } sleep(0.02) }
         print(open() <= before);
     "#
     .replace(".lines().len()", ".read().split(\"\\n\").len()");

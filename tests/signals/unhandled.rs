@@ -219,9 +219,12 @@ with lock {
 
 #[test]
 fn quit_changes_nothing() {
-    let mut live = Live::ready("print(\"ready\");\nsleep(0.3);\nprint(\"goes on\");\nsleep(0.3);\nprint(\"end\");\n");
+    let mut live = Live::ready(
+        "print(\"ready\");\nwhile !fs::exists(\"go\") { sleep(0.05); }\nprint(\"goes on\");\nsleep(0.05);\nprint(\"end\");\n",
+    );
     live.signal("QUIT");
     live.reports("---");
+    live.put_file("go");
     let seen = live.end();
     assert_eq!((seen.status, seen.stdout.as_str()), (0, "ready\ngoes on\nend\n"), "{}", seen.for_people());
 }
