@@ -5,6 +5,8 @@
 //! signals by its number, and for its socket a copy of the descriptor (`pidfd_getfd`), on which this test closes the
 //! connection or writes half a message.
 
+#[path = "crash_table/broker.rs"]
+mod broker;
 mod whole;
 
 use std::collections::BTreeSet;
