@@ -1,6 +1,14 @@
 //! Handles in processes: what threads do with them, processes do alike, real and simulated; deadlocks over several processes;
 //! and what is left when a process is killed with something in its hands.
 
+#[path = "across/callbacks.rs"]
+mod callbacks;
+#[path = "across/flights.rs"]
+mod flights;
+#[path = "across/numbers.rs"]
+mod numbers;
+#[path = "across/select.rs"]
+mod select;
 mod whole;
 
 use whole::live::Live;

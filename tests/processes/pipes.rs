@@ -98,11 +98,11 @@ fn bad_input_is_refused_in_words_and_leaves_the_connection_as_it_was() {
         r#"
         let ends = Pipe();
         let (a, b) = (ends[0], ends[1]);
-        shown(|| a.send([1, #{x: Lock()}]));
+        shown(|| a.send([1, #{x: ThreadPool(1)}]));
         shown(|| a.send(Local()));
         let spare = Pipe();
         shown(|| a.send([spare[0], spare[0]]));
-        shown(|| a.send([spare[0], Lock()]));
+        shown(|| a.send([spare[0], Timer(1, || 1)]));
         spare[0].send("still here");
         shown(|| a.recv(-1));
         shown(|| a.recv("x"));
@@ -134,10 +134,10 @@ fn bad_input_is_refused_in_words_and_leaves_the_connection_as_it_was() {
         "#
         .replace("let (a, b) = (ends[0], ends[1]);", "let a = ends[0]; let b = ends[1];")
         .as_str(),
-        "SendError: send(): x[1].x is a Lock, which cannot cross to another process\n\
+        "SendError: send(): x[1].x is a ThreadPool, which cannot cross to another process\n\
          SendError: send(): x is a Local, which cannot cross to another process\n\
          SendError: send(): x[1] is a Connection that is there twice, which cannot cross to another process\n\
-         SendError: send(): x[1] is a Lock, which cannot cross to another process\n\
+         SendError: send(): x[1] is a Timer, which cannot cross to another process\n\
          ValueError: recv(): timeout must be a number of seconds, 0 or more, not -1\n\
          TypeError: recv(): timeout must be a number of seconds, not a string\n\
          TypeError: poll(): timeout must be a number of seconds, not a string\n\
@@ -839,7 +839,7 @@ fn a_process_knows_itself_its_parent_and_its_children_and_can_be_closed() {
            child\n0\n[\"child\"]\ntrue\nThreadError: process \"child\" still runs: join() it, or end it, before close()\nend\n\
            [0, false]\n"
             .to_string()
-            + &"Closed: process \"child\" is closed\n".repeat(8)
+            + "Closed: process \"child\" is closed\n".repeat(8).as_str()
             + "[\"child\", true]\nClosed: process \"idle\" is closed\n[true]\n"),
     );
 }

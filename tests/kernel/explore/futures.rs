@@ -240,7 +240,7 @@ enum Got {
     Result,
 }
 
-fn arm<O: Operation + 'static>(op: O, map: impl FnMut(O::Output) -> Got + 'static) -> Arm<Got> {
+fn arm<O: Operation + 'static>(op: O, map: impl FnMut(O::Output) -> Got + 'static) -> Arm<'static, Got> {
     Box::new(Mapped::new(op, map))
 }
 

@@ -6,6 +6,7 @@ mod futures;
 mod handlers;
 mod interrupts;
 mod locks;
+mod looking;
 mod planted;
 mod queues;
 mod signals;
