@@ -304,7 +304,8 @@ fn how_long_it_took_does_not_depend_on_when_it_is_waited_for() {
     let script = r#"
         let early = cmd("sleep", 0.1).pipe(cmd("cat")).start();
         let late = cmd("cat").start();
-        sleep(1);
+        while pid_alive(early.pid) { sleep(0.01); }
+        sleep(0.5);
         late.close_stdin();
         let last = late.wait();
         let first = early.wait();
