@@ -125,9 +125,10 @@ mod tests {
             let said = said.clone();
             move || _ = said.send(what)
         };
-        let _late = after(Duration::from_millis(60), say(2));
+        // The one that rings first is set last, however late that is.
+        let _late = after(Duration::from_secs(2), say(2));
         let _soon = after(Duration::from_millis(20), say(1));
-        drop(after(Duration::from_millis(40), say(3)));
+        drop(after(Duration::from_secs(1), say(3)));
         let _never = after(Duration::MAX, say(4));
         assert_eq!(heard.recv_timeout(Duration::from_secs(30)), Ok(1));
         assert_eq!(heard.recv_timeout(Duration::from_secs(30)), Ok(2));
