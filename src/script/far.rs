@@ -175,8 +175,13 @@ pub fn tell_lock(ctx: &NativeCallContext, name: &'static str, lock: &Dynamic) ->
     }
 }
 
-/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it.
-fn without_a_call(ctx: &NativeCallContext, name: &str, count: usize, about: &FarObject) -> Option<Outcome<Dynamic>> {
+/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it; `count` with the lock.
+pub fn without_a_call(
+    ctx: &NativeCallContext,
+    name: &str,
+    count: usize,
+    about: &FarObject,
+) -> Option<Outcome<Dynamic>> {
     match (name, count) {
         ("release", 1) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
         ("acquire" | "try_acquire", 1) => {
@@ -196,7 +201,7 @@ fn without_a_call(ctx: &NativeCallContext, name: &str, count: usize, about: &Far
 }
 
 /// Puts a plain value into a queue that takes all.
-fn put_plain(ctx: &NativeCallContext, queue: &Arc<FarObject>, item: &Dynamic) -> Option<Outcome<Dynamic>> {
+pub fn put_plain(ctx: &NativeCallContext, queue: &Arc<FarObject>, item: &Dynamic) -> Option<Outcome<Dynamic>> {
     let is_short = item.read_lock::<rhai::ImmutableString>().is_none_or(|text| text.len() <= LONGEST_POST);
     if !is_short || !is_plain(item) || item.is_shared() {
         return None;
