@@ -33,7 +33,7 @@ const fn beside(rival: &'static str, name: &'static str, n: u64, target: Option<
     Workload { name, n, target, rival: Some(rival) }
 }
 
-static WORKLOADS: [Workload; 31] = [
+static WORKLOADS: [Workload; 32] = [
     workload(STARTUP, 1, Some(0.4)),
     workload("threads", 10_000, Some(0.5)),
     workload("threads_1000", 1_000, None),
@@ -65,6 +65,7 @@ static WORKLOADS: [Workload; 31] = [
     workload("process_queue", 200_000, Some(0.5)),
     workload("process_lock", 200_000, Some(1.0)),
     workload("process_lock_contended", 200_000, Some(1.0)),
+    workload("process_value", 100_000, None),
 ];
 
 /// Prints nothing: the runner times it from outside.

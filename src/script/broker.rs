@@ -33,6 +33,7 @@ use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
 use super::lending::{self, Lenders};
 use super::luggage::{Luggage, Packed};
+use super::number::AS_NUMBER;
 use super::parcel::{Parcel, make_content_over};
 use super::permits::{Change, Permits};
 use super::throw::{Ending, Outcome};
@@ -114,6 +115,7 @@ impl Broker {
             let place = lock.share(self.slab.as_ref()?)?;
             Some(SharedLock { place, is_reentrant: lock.is_reentrant() })
         });
+        let number = value.read_lock::<handles::Value>().and_then(|value| value.share(self.slab.as_ref()?, AS_NUMBER));
         let entry = self.next.fetch_add(1, Ordering::Relaxed);
         let boundless =
             value.read_lock::<handles::Queue>().filter(|queue| queue.takes_all()).map(|queue| queue.0.clone());
@@ -129,7 +131,7 @@ impl Broker {
             has_room
         });
         self.entries.lock().insert((line.number(), entry), value);
-        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock, is_boundless })
+        Some(Exported { entry, kind: kind.name.to_string(), object, name, lock, number, is_boundless })
     }
 
     /// The handles that a process sends back, by the numbers of their entries.
@@ -178,6 +180,7 @@ struct Begun {
     task: Arc<Task>,
     /// The caller's own number.
     number: u64,
+    function: String,
     /// Somebody waits for the answer.
     is_awaited: bool,
     /// The permits that it takes or gives back, if that is what it does.
@@ -381,7 +384,15 @@ impl Desk {
         let key = (line.number(), call.number);
         let permits = args.as_ref().ok().and_then(|args| Change::by(&call.function, args));
         let takes = args.as_ref().ok().and_then(|args| lending::asked_for(&call, args));
-        let begun = Begun { task: task.clone(), number: call.task, is_awaited, permits, takes, is_given_up: false };
+        let begun = Begun {
+            task: task.clone(),
+            number: call.task,
+            function: call.function.clone(),
+            is_awaited,
+            permits,
+            takes,
+            is_given_up: false,
+        };
         self.calls.insert(key, begun);
         let (host, finished) = (self.host.clone(), self.finished.clone());
         let started = self.fibers.run(&task, move || {
@@ -401,7 +412,9 @@ impl Desk {
         };
         // What was meant for this call must not hit the next.
         while begun.task.take_cancel() {}
-        if let (Some(change), Some(Ok(value))) = (begun.permits, &outcome) {
+        if let Some(Ok(value)) = &outcome
+            && let Some(change) = begun.permits.or_else(|| Change::by_selecting(&begun.function, value))
+        {
             self.permits.note(begun.task.id(), change, value);
         }
         let Some(line) = self.broker.switchboard.line(key.0) else {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rhai::{Dynamic, NativeCallContext};
 
 use super::arguments::seconds;
+use super::done_calls;
 use super::far;
 use super::function::Callable;
 use super::handles::{Kind, far_object};
@@ -31,11 +32,7 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
         ("SharedMap", "update", 4) => update_entry(ctx, args),
         ("Child", "lines", 1) => Ok(Dynamic::from(stream(ctx, &args[0], "read_line"))),
         ("Child", "stderr_lines", 1) => Ok(Dynamic::from(stream(ctx, &args[0], "__stderr_line"))),
-        ("Future", "add_done_callback", 2) => throw(
-            ctx,
-            "SendError",
-            "add_done_callback(): the future lives in another process, which cannot call this one back: wait for it here",
-        ),
+        ("Future", "add_done_callback", 2) => done_calls::add(ctx, &args[0], args[1].clone()).map(|()| Dynamic::UNIT),
         ("SharedList" | "SharedMap", ..) if args[1..].iter().any(Dynamic::is_fnptr) => through_copy(ctx, name, args),
         _ => far::call(ctx, name, args),
     }

@@ -1,5 +1,5 @@
 //! Commands and what became of them, as scripts see them. Both are values, not handles: they never change, so they may
-//! cross to other tasks as they are, and to other processes in parts (`command_parts`).
+//! cross to other tasks as they are, and to other processes in parts (`parts`).
 
 use std::io;
 use std::sync::Arc;

@@ -1,14 +1,13 @@
-//! Commands, and what became of them, on their way to another process: each as a list of blobs, the first of which says what
-//! it is, and the others are its bytes: the input of a command's stages; what a command has written. So what is big of them
-//! travels as every big blob does.
+//! Commands, and what became of them, in parts (see [`super::parts`]): the first says what it is, the others are the input of a
+//! command's stages, or what a command has written.
 
 use std::sync::Arc;
 
-use rhai::{Array, Blob, Dynamic};
-use serde::de::DeserializeOwned;
+use rhai::{Array, Dynamic};
 use serde::{Deserialize, Serialize};
 
 use super::command::{Command, Completed};
+use super::parts::{blobs, head, read};
 use crate::command::completed::{Captured, Completed as Done, End, StageEnd};
 use crate::command::spec::{Input, Spec};
 use crate::command::store::Store;
@@ -22,11 +21,6 @@ struct Head {
     seconds: f64,
     timed_out: bool,
     note: Option<String>,
-}
-
-/// True for what crosses in parts.
-pub fn has_parts(value: &Dynamic) -> bool {
-    value.is::<Command>() || value.is::<Completed>()
 }
 
 /// The parts of a command.
@@ -95,16 +89,4 @@ fn inputs_of(spec: &mut Spec) -> impl Iterator<Item = &mut Vec<u8>> {
         Input::Bytes(bytes) => Some(bytes),
         Input::Default | Input::File(_) | Input::Null => None,
     })
-}
-
-fn head(what: &impl Serialize) -> Result<Dynamic, String> {
-    rmp_serde::to_vec(what).map(Dynamic::from_blob).map_err(|error| error.to_string())
-}
-
-fn read<T: DeserializeOwned>(part: Option<Blob>) -> Result<T, String> {
-    rmp_serde::from_slice(&part.ok_or("nothing is said of it")?).map_err(|error| error.to_string())
-}
-
-fn blobs(parts: Dynamic) -> impl Iterator<Item = Blob> {
-    parts.try_cast::<Array>().unwrap_or_default().into_iter().map_while(|part| part.try_cast::<Blob>())
 }

@@ -7,11 +7,11 @@ use std::fmt;
 use rhai::{Array, Dynamic, FnPtr, Identifier, Map};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::command_parts;
 use super::crossing::Shared;
 use super::encode::tag;
 use super::host::with_host;
 use super::luggage::Luggage;
+use super::parts;
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
 /// Measured to fit the stack of a task.
@@ -191,11 +191,8 @@ impl Receiver<'_> {
                 let handle = self.luggage.handle(entries.next_value()?).cloned();
                 handle.ok_or_else(|| A::Error::custom("a handle in it did not come"))
             }
-            tag::COMMAND => {
-                command_parts::command(entries.next_value_seed(self)?).map(Dynamic::from).map_err(A::Error::custom)
-            }
-            tag::COMPLETED => {
-                command_parts::completed(entries.next_value_seed(self)?).map(Dynamic::from).map_err(A::Error::custom)
+            kind @ (parts::COMMAND | parts::COMPLETED | parts::RESPONSE) => {
+                parts::value(kind, entries.next_value_seed(self)?).map_err(A::Error::custom)
             }
             tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
             tag::BIG_TEXT => {

@@ -101,8 +101,8 @@ fn with_method(
             _ => None,
         };
     }
-    if let Some(lock) = value.read_lock::<Far<Lock>>() {
-        return far::without_a_call(&ctx, name, count + 1, lock.object());
+    if let Some(lock) = value.read_lock::<Far<Lock>>().filter(|_| count == 0) {
+        return far::without_a_call(&ctx, name, lock.object(), &[]);
     }
     let queue = value.read_lock::<Far<Queue>>()?;
     match (name, count) {

@@ -1,8 +1,8 @@
 //! Values on their way from one process to another, as MessagePack.
 //!
 //! What MessagePack knows is written as such. The rest is a map with one entry whose key is a number, which no map of a
-//! script has: characters, ranges, functions by their name with what they captured, commands and
-//! what became of them. A value is looked at first, so that one
+//! script has: characters, ranges, functions by their name with what they captured, commands,
+//! what became of them and answers of servers. A value is looked at first, so that one
 //! that cannot cross is refused with the place where it sits. What is no bytes goes beside them, as luggage.
 
 use std::cell::RefCell;
@@ -15,18 +15,17 @@ use serde::Serialize;
 use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
-use super::command::{Command, Completed};
-use super::command_parts;
 use super::crossing::{self, Found};
 use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
 use super::parcel::is_plain;
+use super::parts;
 use crate::kernel::object::ObjectId;
 use crate::worker::link::Link;
 use crate::worker::wire::MOST_DESCRIPTORS;
 
-/// The keys of what MessagePack does not know.
+/// The keys of what MessagePack does not know; those of values in parts are [`parts`]'.
 pub(super) mod tag {
     pub const CHAR: u64 = 0;
     pub const RANGE: u64 = 1;
@@ -36,8 +35,6 @@ pub(super) mod tag {
     pub const BIG_TEXT: u64 = 5;
     pub const SHARED: u64 = 6;
     pub const HANDLE: u64 = 7;
-    pub const COMMAND: u64 = 8;
-    pub const COMPLETED: u64 = 9;
 }
 
 /// A value that cannot cross.
@@ -133,7 +130,7 @@ pub enum Way<'a> {
     Up(Option<&'a Arc<Link>>),
     /// The same in simulated time, from the process of this number: handles that were not made there.
     UpFrom(u64),
-    /// To any process of this program: descriptors only.
+    /// To any process of this program: descriptors, and the handles that the main process has made.
     Inside,
     /// To another program: only bytes.
     Outside,
@@ -149,9 +146,18 @@ impl Way<'_> {
             Way::Down => true,
             Way::UpFrom(process) => home(value) != Some(process),
             Way::Up(Some(link)) => far_object(value).is_some_and(|object| Arc::ptr_eq(object.link(), link)),
-            Way::Up(None) | Way::Inside | Way::Outside => false,
+            Way::Inside => lives_in_the_main_process(value),
+            Way::Up(None) | Way::Outside => false,
         }
     }
+}
+
+/// As far as it can be told here: what came from above may live in a process between.
+fn lives_in_the_main_process(handle: &Dynamic) -> bool {
+    with_host(|host| match host.kernel().is_sim() {
+        true => home(handle) == Some(0),
+        false => far_object(handle).is_some() == host.identity().parent.is_some(),
+    })
 }
 
 /// Looking for what cannot cross, in the values of one message.
@@ -167,8 +173,8 @@ pub struct Inspection<'a> {
 impl<'a> Inspection<'a> {
     /// For a message that goes this way.
     pub fn of(way: Way<'a>) -> Inspection<'a> {
-        // One is for what is big.
-        Inspection { way, room: MOST_DESCRIPTORS - 1, moving: Vec::new(), copies_only: false }
+        // One is for what is big, and one goes with handles.
+        Inspection { way, room: MOST_DESCRIPTORS - 2, moving: Vec::new(), copies_only: false }
     }
 
     /// From now on what would move there, and be gone here, cannot cross; or can again.
@@ -213,7 +219,7 @@ impl<'a> Inspection<'a> {
         }
         let what = match crossing::inspect(value).filter(|_| self.way.has_descriptors()) {
             None => {
-                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_));
+                let goes_up = matches!(self.way, Way::Up(_) | Way::UpFrom(_) | Way::Inside);
                 let whose = if is_handle && goes_up { " that was made in this process" } else { "" };
                 format!("{}{whose}", type_of(value))
             }
@@ -248,7 +254,7 @@ pub fn type_of(value: &Dynamic) -> String {
 
 /// Of those that are no list and no plain value.
 fn is_bytes(value: &Dynamic) -> bool {
-    value.is_blob() || value.is::<Range<i64>>() || value.is::<RangeInclusive<i64>>() || command_parts::has_parts(value)
+    value.is_blob() || value.is::<Range<i64>>() || value.is::<RangeInclusive<i64>>() || parts::has_parts(value)
 }
 
 /// Where a field of a map sits, as a script would write it.
@@ -318,13 +324,9 @@ impl Serialize for Sent<'_> {
             let captured: Vec<Sent> = function.iter_curry().map(part).collect();
             return tagged(to, tag::FUNCTION, &(function.fn_name(), captured));
         }
-        if let Some(command) = value.read_lock::<Command>() {
-            let parts = command_parts::of_command(&command).map_err(S::Error::custom)?;
-            return tagged(to, tag::COMMAND, &parts.iter().map(part).collect::<Vec<_>>());
-        }
-        if let Some(completed) = value.read_lock::<Completed>() {
-            let parts = command_parts::of_completed(&completed).map_err(S::Error::custom)?;
-            return tagged(to, tag::COMPLETED, &parts.iter().map(part).collect::<Vec<_>>());
+        if let Some(parts) = parts::of(value) {
+            let (kind, parts) = parts.map_err(S::Error::custom)?;
+            return tagged(to, kind, &parts.iter().map(part).collect::<Vec<_>>());
         }
         if Kind::crossing(value).is_some() {
             let number = self.luggage.borrow_mut().add_handle(value.clone());

@@ -18,10 +18,12 @@ use super::encode::{Inspection, Way, write, write_array};
 use super::handles::{self, Kind, far_object};
 use super::host::mark;
 use super::luggage::Luggage;
+use super::number;
 use super::parcel::is_plain;
 use super::throw::{Ending, IntoThrown, Outcome, Problem, throw};
 use crate::kernel::{Stop, Waitable, current, door, sleep, with_current};
 use crate::sync::Fault;
+use crate::worker::answering::Answering;
 use crate::worker::ask::{Answer, Exported, Spot};
 use crate::worker::far_object::FarObject;
 use crate::worker::link::{Answered, Asking, Link};
@@ -66,7 +68,7 @@ pub fn register(engine: &mut Engine, vocabulary: &Shared<Module>) {
         types[0] = kind.far_type();
         // The vocabulary lives as long as the program, so this is no more than its names.
         let name: &'static str = name.leak();
-        FuncRegistration::new(name).set_into_module_raw(&mut module, types, forwarded(name));
+        FuncRegistration::new(name).set_into_module_raw(&mut module, types, forwarded(name, kind));
     }
     engine.register_global_module(module.into());
 }
@@ -86,24 +88,26 @@ fn functions_of_handles(vocabulary: &Shared<Module>) -> Vec<(String, &'static Ki
     )
 }
 
-fn forwarded(name: &'static str) -> RhaiFunc {
+/// What may be done here, without a call: the function, on these arguments. `None` when it has to be a call.
+type Shortcut = fn(&NativeCallContext, &str, &Arc<FarObject>, &[&mut Dynamic]) -> Option<Outcome<Dynamic>>;
+
+fn forwarded(name: &'static str, kind: &'static Kind) -> RhaiFunc {
+    let shortcut: Option<Shortcut> = match kind.name {
+        "Lock" => Some(without_a_call),
+        "Queue" => Some(|ctx, name, queue, args| match (name, args) {
+            ("get", []) => on_loan(ctx, queue),
+            ("put", [item]) => put_plain(ctx, queue, item),
+            _ => None,
+        }),
+        "Value" => Some(in_shared_memory),
+        _ => None,
+    };
     RhaiFunc::Method {
         func: Shared::new(move |ctx: Option<NativeCallContext>, args: &mut [&mut Dynamic]| {
             let ctx = ctx.expect("invariant: it is registered with a context");
-            if let Some(lock) = args[0].read_lock::<Far<handles::Lock>>()
-                && let Some(done) = without_a_call(&ctx, name, args.len(), lock.object())
-            {
+            let done = shortcut.and_then(|shortcut| shortcut(&ctx, name, &kind.object(args[0])?, &args[1..]));
+            if let Some(done) = done {
                 return done;
-            }
-            if let Some(queue) = args[0].read_lock::<Far<handles::Queue>>() {
-                let done = match (name, args.len()) {
-                    ("get", 1) => on_loan(&ctx, queue.object()),
-                    ("put", 2) => put_plain(&ctx, queue.object(), args[1]),
-                    _ => None,
-                };
-                if let Some(done) = done {
-                    return done;
-                }
             }
             let args: Vec<Dynamic> = args.iter().map(|arg| (**arg).clone()).collect();
             callbacks::call(&ctx, name, args)
@@ -119,25 +123,38 @@ fn forwarded(name: &'static str) -> RhaiFunc {
 /// # Errors
 /// What it throws there; `SendError`, when an argument or the result cannot cross.
 pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> Outcome<Dynamic> {
-    let about = args.iter().find_map(first_in);
-    let about = about.expect("invariant: functions of stand-ins are called with one");
-    mark(ctx);
+    let about = about(&args);
+    call_about(ctx, name, args, &about)
+}
+
+/// The same for a function that is none of a stand-in's.
+///
+/// # Errors
+/// As [`call`].
+pub fn call_above(
+    ctx: &NativeCallContext,
+    link: &Arc<Link>,
+    name: &'static str,
+    args: Vec<Dynamic>,
+) -> Outcome<Dynamic> {
+    call_about(ctx, name, args, &link.itself())
+}
+
+fn call_about(
+    ctx: &NativeCallContext,
+    name: &'static str,
+    args: Vec<Dynamic>,
+    about: &Arc<FarObject>,
+) -> Outcome<Dynamic> {
     let link = about.link();
-    let (bytes, luggage) = pack_up(ctx, link, &args)?;
-    let handles = entries(&luggage);
-    let descriptors = luggage.into_descriptors();
-    if let Some(Letter { message, descriptors }) = link.take_failure() {
-        // Of something that was put into a queue before.
-        return arrived(ctx, link, Answer::Failed(message), descriptors);
-    }
-    let asking = Asking { function: name, args: bytes, descriptors, handles, spot: spot(ctx), about: &about };
+    let asking = prepare(ctx, name, &args, about)?;
     if name == "put" && args.len() == 2 && about.takes_posts() {
         door::enter().map_err(|stop| stop.into_thrown(ctx, None))?;
-        return if link.post(asking) { Ok(Dynamic::UNIT) } else { unanswered(ctx, &about) };
+        return if link.post(asking) { Ok(Dynamic::UNIT) } else { unanswered(ctx, about) };
     }
     let Answered { answer, descriptors, stop } = match link.call(asking) {
         Ok(answered) => answered,
-        Err(Stop::Ended) => return unanswered(ctx, &about),
+        Err(Stop::Ended) => return unanswered(ctx, about),
         Err(stop) => return Err(stop.into_thrown(ctx, None)),
     };
     drop(args);
@@ -150,6 +167,59 @@ pub fn call(ctx: &NativeCallContext, name: &'static str, args: Vec<Dynamic>) -> 
         _ => {}
     }
     arrived(ctx, link, answer, descriptors)
+}
+
+/// A call whose answer is waited for beside other things. It does nothing but look.
+pub struct Question {
+    about: Arc<FarObject>,
+    /// The answer, as something to wait for.
+    pub answering: Answering,
+}
+
+/// Asks something where the first of the stand-ins in `args` lives.
+///
+/// # Errors
+/// As [`call`], but for what the function throws.
+pub fn ask(ctx: &NativeCallContext, name: &'static str, args: &[Dynamic]) -> Outcome<Question> {
+    let about = about(args);
+    let answering = about.link().ask_for(prepare(ctx, name, args, &about)?);
+    Ok(Question { about, answering })
+}
+
+impl Question {
+    /// What the answer says.
+    ///
+    /// # Errors
+    /// As [`call`].
+    pub fn answered(&self, ctx: &NativeCallContext, answer: Result<Letter<Answer>, Stop>) -> Outcome<Dynamic> {
+        match answer {
+            Ok(Letter { message, descriptors }) => arrived(ctx, self.about.link(), message, descriptors),
+            Err(_) => unanswered(ctx, &self.about),
+        }
+    }
+}
+
+fn about(args: &[Dynamic]) -> Arc<FarObject> {
+    args.iter().find_map(first_in).expect("invariant: functions of stand-ins are called with one")
+}
+
+fn prepare<'a>(
+    ctx: &NativeCallContext,
+    function: &'static str,
+    args: &[Dynamic],
+    about: &'a Arc<FarObject>,
+) -> Outcome<Asking<'a>> {
+    mark(ctx);
+    let link = about.link();
+    let (args, luggage) = pack_up(ctx, link, args)?;
+    let handles = entries(&luggage);
+    let descriptors = luggage.into_descriptors();
+    if let Some(Letter { message, descriptors }) = link.take_failure() {
+        // Of something that was put into a queue before.
+        let told = arrived(ctx, link, Answer::Failed(message), descriptors);
+        return Err(told.err().unwrap_or_else(|| Ending::Over.thrown(ctx.call_position())));
+    }
+    Ok(Asking { function, args, descriptors, handles, spot: spot(ctx), about })
 }
 
 /// Nobody answers any more. That is nearly always because the program ends, of which this process is about to hear.
@@ -169,22 +239,22 @@ fn unanswered(ctx: &NativeCallContext, about: &FarObject) -> Outcome<Dynamic> {
 /// # Errors
 /// As [`call`].
 pub fn tell_lock(ctx: &NativeCallContext, name: &'static str, lock: &Dynamic) -> Outcome<()> {
-    match far_object(lock).and_then(|object| without_a_call(ctx, name, 1, &object)) {
+    match far_object(lock).and_then(|object| without_a_call(ctx, name, &object, &[])) {
         Some(done) => done.map(drop),
         None => tell(ctx, name, vec![lock.clone()]),
     }
 }
 
-/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it; `count` with the lock.
+/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it; `args` beside the lock.
 pub fn without_a_call(
     ctx: &NativeCallContext,
     name: &str,
-    count: usize,
-    about: &FarObject,
+    about: &Arc<FarObject>,
+    args: &[&mut Dynamic],
 ) -> Option<Outcome<Dynamic>> {
-    match (name, count) {
-        ("release", 1) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
-        ("acquire" | "try_acquire", 1) => {
+    match (name, args) {
+        ("release", []) => about.give_lock_back().then_some(Ok(Dynamic::UNIT)),
+        ("acquire" | "try_acquire", []) => {
             mark(ctx);
             if let Err(stop) = door::enter() {
                 return Some(Err(stop.into_thrown(ctx, None)));
@@ -198,6 +268,32 @@ pub fn without_a_call(
         }
         _ => None,
     }
+}
+
+/// What can be done with a value that is a number, where that lies.
+fn in_shared_memory(
+    ctx: &NativeCallContext,
+    name: &str,
+    about: &Arc<FarObject>,
+    args: &[&mut Dynamic],
+) -> Option<Outcome<Dynamic>> {
+    let word = about.number()?;
+    if let ("get$value" | "get", []) = (name, args) {
+        return number::get(word).map(Ok);
+    }
+    mark(ctx);
+    // Whoever sees what is written finds what this process has put into queues before.
+    if !about.link().posts_are_done() {
+        return None;
+    }
+    match (name, args) {
+        ("set$value" | "set", [new]) => number::set(word, new).map(Dynamic::from),
+        ("swap", [new]) => number::swap(word, new),
+        ("add", [more]) => number::add(word, more),
+        ("compare_and_set", [old, new]) => number::compare_and_set(word, old, new).map(Dynamic::from),
+        _ => None,
+    }
+    .map(Ok)
 }
 
 /// Puts a plain value into a queue that takes all.

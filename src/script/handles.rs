@@ -225,6 +225,11 @@ impl Kind {
         (self.stand_in)(object)
     }
 
+    /// What the value stands for, if it stands for one of this kind.
+    pub fn object(&self, value: &Dynamic) -> Option<Arc<FarObject>> {
+        (self.object)(value)
+    }
+
     /// The type of what stands in for it.
     pub fn far_type(&self) -> TypeId {
         (self.far)()

@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use rhai::{AST, Engine, Module, NativeCallContext, ScriptFuncDef, Shared};
 
 use super::broker::Broker;
+use super::done_calls::DoneCalls;
 use super::encode::Way;
 use super::failure::Failure;
+use super::flights::Flights;
 use super::identity::Identity;
 use super::process::Process;
 use super::progress::Bar;
@@ -90,6 +92,10 @@ pub struct Host {
     origin: OnceLock<Origin>,
     /// The processes that were started here.
     children: Mutex<Vec<Weak<Process>>>,
+    /// Callbacks on futures of other processes.
+    done_calls: DoneCalls,
+    /// Handles on their way through pipes.
+    flights: OnceLock<Arc<Flights>>,
     /// Constants that did not cross to a process, with what they hold.
     absent: Mutex<BTreeMap<String, String>>,
     /// Failures that nobody has asked about yet.
@@ -126,6 +132,7 @@ impl Host {
     fn with_engine(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>, engine: Engine) -> Arc<Host> {
         let host = Arc::new(Host {
             signals: Rules::new(&kernel),
+            flights: OnceLock::new(),
             kernel,
             engine: OnceLock::new(),
             output,
@@ -138,6 +145,7 @@ impl Host {
             identity: OnceLock::new(),
             origin: OnceLock::new(),
             children: Mutex::default(),
+            done_calls: DoneCalls::default(),
             absent: Mutex::default(),
             unasked: Mutex::default(),
             status: AtomicI32::new(0),
@@ -229,6 +237,16 @@ impl Host {
     /// The processes that were started here and that somebody still holds.
     pub fn children(&self) -> Vec<Arc<Process>> {
         self.children.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Callbacks on futures of other processes.
+    pub fn done_calls(&self) -> &DoneCalls {
+        &self.done_calls
+    }
+
+    /// Handles on their way through pipes.
+    pub fn flights(&self) -> &Arc<Flights> {
+        self.flights.get_or_init(|| Flights::new(&self.kernel))
     }
 
     /// Prints for the script.

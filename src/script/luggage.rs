@@ -85,6 +85,16 @@ impl Luggage {
         &self.handles
     }
 
+    /// Takes the handles out.
+    pub fn take_handles(&mut self) -> Vec<Dynamic> {
+        std::mem::take(&mut self.handles)
+    }
+
+    /// True when there are only bytes.
+    pub fn is_empty(&self) -> bool {
+        self.handles.is_empty() && self.descriptors.is_empty()
+    }
+
     /// Puts a handle in, and its number. On the way it is held by the outside: who sent it may wait for what comes of it.
     pub fn add_handle(&mut self, mut handle: Dynamic) -> u64 {
         make_content_over(&mut handle, &Holder::Outside);

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rhai::Dynamic;
+use rhai::{Dynamic, Map};
 
 use super::handles;
 use crate::kernel::object::ObjectId;
@@ -30,6 +30,16 @@ impl Change {
         };
         let semaphore = args.first()?.read_lock::<handles::Semaphore>()?.0.object().clone();
         Some(Change { semaphore, by })
+    }
+
+    /// What a call has done that takes the first of several things, and returned `found`.
+    pub fn by_selecting(function: &str, found: &Dynamic) -> Option<Change> {
+        if !matches!(function, "select" | "__take_ready") {
+            return None;
+        }
+        let found = found.read_lock::<Map>()?;
+        let semaphore = found.get("source")?.read_lock::<handles::Semaphore>()?.0.object().clone();
+        Some(Change { semaphore, by: 1 })
     }
 }
 

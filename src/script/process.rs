@@ -237,13 +237,14 @@ pub fn employ(host: &Host, task: &Task) -> std::io::Result<Arc<Worker>> {
     Ok(worker)
 }
 
-/// Sends an errand to a worker. The first that has handles with it opens the way back for them.
+/// Sends an errand to a worker. The first that has handles with it opens the way back for them; so does one that may have
+/// a connection, through which handles can come.
 ///
 /// # Errors
 /// Those of the system.
 pub fn hand_over(host: &Arc<Host>, worker: &Worker, number: u64, errand: Packed) -> std::io::Result<()> {
     let Packed { bytes, luggage } = errand;
-    let exported = if luggage.handles().is_empty() {
+    let exported = if luggage.is_empty() {
         Vec::new()
     } else {
         let broker = host.broker()?;

@@ -16,6 +16,7 @@ use parking_lot::Mutex;
 
 use super::fault::Fault;
 use super::lock_state::{CONTENDED, LockState, MOVED, Place, Slab};
+use super::looking::Sight;
 use crate::kernel::events::Event;
 use crate::kernel::{
     Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
@@ -280,6 +281,21 @@ impl Lock {
         true
     }
 
+    fn enlist(&self, waiters: &mut WaitQueue, ticket: &mut Ticket, waker: &Waker) {
+        waiters.enlist(ticket, waker, ());
+        // From here on a release looks at the queue, so none can be missed.
+        self.state_now().word().fetch_or(CONTENDED, Ordering::AcqRel);
+    }
+
+    /// Whoever had this ticket waits no more.
+    fn leave(&self, waiters: &mut WaitQueue, ticket: &mut Ticket) {
+        waiters.remove(ticket);
+        // It may have been the one that a release woke.
+        if self.owner().is_none() {
+            waiters.nudge();
+        }
+    }
+
     fn note(&self, task: &Task) {
         task.took();
         task.kernel().events().emit(|| Event::Acquired { task, object: &self.core, site: task.site() });
@@ -342,6 +358,29 @@ impl Waitable for Lock {
     }
 }
 
+impl Sight for Arc<Lock> {
+    fn look(&self, ticket: &mut Ticket, waker: &Waker) -> bool {
+        let mut waiters = self.waiters.lock();
+        if !ticket.is_enlisted() {
+            self.enlist(&mut waiters, ticket, waker);
+        }
+        let stands_behind = waiters.front_has_priority() && !waiters.is_front(ticket);
+        let is_free = (self.owner().is_none() && !stands_behind) || (self.reentrant && self.is_mine());
+        if is_free {
+            self.leave(&mut waiters, ticket);
+        }
+        is_free
+    }
+
+    fn look_away(&self, ticket: &mut Ticket) {
+        self.leave(&mut self.waiters.lock(), ticket);
+    }
+
+    fn seen(&self) -> Arc<dyn Waitable> {
+        self.clone()
+    }
+}
+
 /// The call `acquire()`.
 pub struct Acquire {
     lock: Arc<Lock>,
@@ -365,9 +404,7 @@ impl Operation for Acquire {
             }
             let mut waiters = lock.waiters.lock();
             if !self.ticket.is_enlisted() {
-                waiters.enlist(&mut self.ticket, waker, ());
-                // From here on a release looks at the queue, so none can be missed.
-                lock.state_now().word().fetch_or(CONTENDED, Ordering::AcqRel);
+                lock.enlist(&mut waiters, &mut self.ticket, waker);
             } else {
                 waiters.was_overtaken(&self.ticket);
             }
@@ -379,12 +416,7 @@ impl Operation for Acquire {
     }
 
     fn abandon(&mut self) {
-        let mut waiters = self.lock.waiters.lock();
-        waiters.remove(&mut self.ticket);
-        // It may have been the one that a release woke.
-        if self.lock.owner().is_none() {
-            waiters.nudge();
-        }
+        self.lock.leave(&mut self.lock.waiters.lock(), &mut self.ticket);
     }
 
     fn pause(&mut self) {

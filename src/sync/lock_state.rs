@@ -19,7 +19,8 @@ use parking_lot::Mutex;
 use super::memory::sealed_file;
 use crate::kernel::os::Mapping;
 
-/// How many locks of a program can be shared. Each takes 32 bytes once it is touched; the others are served by calls.
+/// How many locks, values and loans of a program can be shared. Each takes 32 bytes once it is touched; the others are served by
+/// calls.
 const LOCKS: usize = 16_384;
 
 /// How many words a lock has.
@@ -143,7 +144,7 @@ impl Slab {
         self.state(place).map(|state| state.word())
     }
 
-    /// A place for a lock or a loan; `None` when there is none left.
+    /// A place for a lock, a value or a loan; `None` when there is none left.
     pub fn take(self: &Arc<Self>) -> Option<Place> {
         let mut free = self.free.lock();
         let number = match free.0.pop() {

@@ -1,7 +1,7 @@
 //! The primitives: locks, signals, shared values, queues, futures.
 //!
 //! Each is a small state machine over the kernel's door and is generic over what it carries. Each states its invariant in
-//! its first comment; `tests/explore.rs` tries it under every schedule of small cases.
+//! its first comment; `tests/kernel/explore/` tries it under every schedule of small cases.
 
 pub mod barrier;
 pub mod cell;
@@ -13,7 +13,9 @@ pub mod latch;
 pub mod loan;
 pub mod lock;
 pub mod lock_state;
+pub mod looking;
 pub mod memory;
+pub mod number_word;
 pub mod numbers;
 pub mod ordered;
 pub mod queue;

@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use super::fault::Fault;
 use super::loan::{Lending, Lent};
 use super::lock_state::Place;
+use super::looking::Sight;
 use super::ordered::Ordered;
 use crate::kernel::events::Event;
 use crate::kernel::{ObjectCore, Operation, Stop, Task, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
@@ -493,6 +494,26 @@ impl<T: Send + 'static> Operation for Get<T> {
 
     fn verb(&self) -> &'static str {
         "get"
+    }
+}
+
+impl<T: Send + 'static> Sight for Arc<Queue<T>> {
+    fn look(&self, ticket: &mut Ticket, waker: &Waker) -> bool {
+        let more = || self.word.load(Ordering::SeqCst) != 0;
+        // What is lent may be gone.
+        let attempt = || {
+            self.lent.call_back(|taken| self.is_gone(taken));
+            more().then_some(())
+        };
+        self.getters.poll(ticket, waker, attempt, more).is_ready()
+    }
+
+    fn look_away(&self, ticket: &mut Ticket) {
+        self.getters.leave(ticket, self.word.load(Ordering::SeqCst) != 0);
+    }
+
+    fn seen(&self) -> Arc<dyn Waitable> {
+        self.clone()
     }
 }
 

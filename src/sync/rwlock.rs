@@ -11,6 +11,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use super::looking::Sight;
 use crate::kernel::events::Event;
 use crate::kernel::{
     Enders, ObjectCore, Operation, Site, Task, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current,
@@ -126,6 +127,19 @@ impl RwLock {
             return Err(Fault::Abandoned(self.core.label()));
         }
         Ok(())
+    }
+
+    /// Whoever had this ticket waits no more, and passes on what it was granted.
+    fn leave(&self, state: &mut State, side: Side, ticket: &mut Ticket) {
+        if ticket.is_enlisted() && !state.waiters.remove(ticket) {
+            with_current(|task| {
+                task.gave_back();
+                task.kernel().events().emit(|| Event::Released { task, object: &self.core });
+                state.give(side, task.id());
+            });
+        }
+        // A writer that stood in the way may have been the one who gave up.
+        state.serve(&self.core);
     }
 
     fn not_mine(&self, state: &State, side: Side) -> Fault {
@@ -269,6 +283,42 @@ impl Waitable for Place {
     }
 }
 
+/// One side, to look at. It is handed to who looks, as to anybody, and goes on to the next.
+pub struct SideSight {
+    /// The lock.
+    pub lock: Arc<RwLock>,
+    /// Which side.
+    pub side: Side,
+}
+
+impl Sight for SideSight {
+    fn look(&self, ticket: &mut Ticket, waker: &Waker) -> bool {
+        let (lock, side) = (&self.lock, self.side);
+        let mut state = lock.state.lock();
+        with_current(|task| {
+            if side == Side::Read && state.readers.iter().any(|hold| hold.task == task.id()) {
+                return true;
+            }
+            if !ticket.is_enlisted() {
+                state.waiters.enlist(ticket, waker, (side, task.id(), task.site()));
+                state.serve(&lock.core);
+            }
+            state.waiters.granted(ticket)
+        }) && {
+            lock.leave(&mut state, side, ticket);
+            true
+        }
+    }
+
+    fn look_away(&self, ticket: &mut Ticket) {
+        self.lock.leave(&mut self.lock.state.lock(), self.side, ticket);
+    }
+
+    fn seen(&self) -> Arc<dyn Waitable> {
+        Arc::new(Place { lock: self.lock.clone(), side: self.side, task: with_current(|task| task.id()) })
+    }
+}
+
 /// The call `acquire()` of one side.
 pub struct TakeSide {
     lock: Arc<RwLock>,
@@ -302,16 +352,7 @@ impl Operation for TakeSide {
     }
 
     fn abandon(&mut self) {
-        let mut state = self.lock.state.lock();
-        if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
-            with_current(|task| {
-                task.gave_back();
-                task.kernel().events().emit(|| Event::Released { task, object: &self.lock.core });
-                state.give(self.side, task.id());
-            });
-        }
-        // A writer that stood in the way may have been the one who gave up.
-        state.serve(&self.lock.core);
+        self.lock.leave(&mut self.lock.state.lock(), self.side, &mut self.ticket);
     }
 
     fn pause(&mut self) {

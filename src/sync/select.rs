@@ -9,22 +9,22 @@ use std::task::Poll;
 use crate::kernel::{Enders, ObjectCore, Operation, Source, Waitable, Waker};
 
 /// One thing to wait for.
-pub type Arm<R> = Box<dyn Operation<Output = R>>;
+pub type Arm<'a, R> = Box<dyn Operation<Output = R> + 'a>;
 
 /// See the module. Gives the index of the arm and what it gave; where several are ready, the first listed.
-pub struct Select<R> {
+pub struct Select<'a, R> {
     core: Arc<ObjectCore>,
-    arms: Vec<Arm<R>>,
+    arms: Vec<Arm<'a, R>>,
 }
 
-impl<R> Select<R> {
+impl<'a, R> Select<'a, R> {
     /// Waits for the first of `arms`.
-    pub fn new(arms: Vec<Arm<R>>) -> Select<R> {
+    pub fn new(arms: Vec<Arm<'a, R>>) -> Select<'a, R> {
         Select { core: ObjectCore::new("select"), arms }
     }
 }
 
-impl<R> Operation for Select<R> {
+impl<R> Operation for Select<'_, R> {
     type Output = (usize, R);
 
     fn poll(&mut self, waker: &Waker) -> Poll<(usize, R)> {
@@ -112,6 +112,37 @@ impl<O: Operation, R, F: FnMut(O::Output) -> R> Operation for Mapped<O, F> {
 
     fn sources(&self) -> Vec<Source> {
         self.inner.sources()
+    }
+}
+
+/// An operation that somebody else still has when the wait is over.
+pub struct Borrowed<'a, O: ?Sized>(pub &'a mut O);
+
+impl<O: Operation + ?Sized> Operation for Borrowed<'_, O> {
+    type Output = O::Output;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<O::Output> {
+        self.0.poll(waker)
+    }
+
+    fn abandon(&mut self) {
+        self.0.abandon();
+    }
+
+    fn pause(&mut self) {
+        self.0.pause();
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        self.0.target()
+    }
+
+    fn verb(&self) -> &'static str {
+        self.0.verb()
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        self.0.sources()
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use super::fault::Fault;
+use super::looking::Sight;
 use crate::kernel::events::Event;
 use crate::kernel::{ObjectCore, Operation, TaskId, Ticket, WaitQueue, Waitable, Waker, block, door, with_current};
 
@@ -134,6 +135,15 @@ impl Semaphore {
         self.core.kernel().list(&me);
     }
 
+    /// Whoever had this ticket waits no more, and passes on what it was granted.
+    fn leave(&self, state: &mut State, ticket: &mut Ticket) {
+        if ticket.is_enlisted() && !state.waiters.remove(ticket) {
+            state.permits += 1;
+            state.serve();
+            self.tell(state);
+        }
+    }
+
     fn tell(&self, state: &State) {
         self.core.kernel().events().emit(|| Event::Level { object: &self.core, level: state.permits });
     }
@@ -167,6 +177,30 @@ impl Waitable for Semaphore {
     }
 }
 
+/// A permit is handed to who looks, as to anybody, and goes on to the next.
+impl Sight for Arc<Semaphore> {
+    fn look(&self, ticket: &mut Ticket, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        if !ticket.is_enlisted() {
+            state.waiters.enlist(ticket, waker, ());
+            state.serve();
+        }
+        let is_granted = state.waiters.granted(ticket);
+        if is_granted {
+            self.leave(&mut state, ticket);
+        }
+        is_granted
+    }
+
+    fn look_away(&self, ticket: &mut Ticket) {
+        self.leave(&mut self.state.lock(), ticket);
+    }
+
+    fn seen(&self) -> Arc<dyn Waitable> {
+        self.clone()
+    }
+}
+
 /// The call `acquire()`.
 pub struct TakePermit {
     semaphore: Arc<Semaphore>,
@@ -194,12 +228,7 @@ impl Operation for TakePermit {
     }
 
     fn abandon(&mut self) {
-        let mut state = self.semaphore.state.lock();
-        if self.ticket.is_enlisted() && !state.waiters.remove(&mut self.ticket) {
-            state.permits += 1;
-            state.serve();
-            self.semaphore.tell(&state);
-        }
+        self.semaphore.leave(&mut self.semaphore.state.lock(), &mut self.ticket);
     }
 
     fn pause(&mut self) {

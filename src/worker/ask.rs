@@ -19,6 +19,8 @@ pub struct Exported {
     pub name: Option<String>,
     /// For a lock whose state the process can see.
     pub lock: Option<SharedLock>,
+    /// For a value: where in the slab its number lies when it is one.
+    pub number: Option<u32>,
     /// For a queue with room for all: whoever puts something in need not wait for an answer.
     pub is_boundless: bool,
 }

@@ -11,6 +11,7 @@ use super::link::Link;
 use crate::kernel::events::Event;
 use crate::kernel::{Enders, ObjectCore, Site, Task, Waitable, door, with_current};
 use crate::sync::lock_state::LockState;
+use crate::sync::number_word::NumberWord;
 
 /// An object that lives in another process, for as long as somebody here uses it.
 pub struct FarObject {
@@ -18,19 +19,20 @@ pub struct FarObject {
     link: Arc<Link>,
     entry: u64,
     lock: Option<SharedLock>,
+    number: Option<u32>,
     is_boundless: bool,
 }
 
 impl FarObject {
     /// Stands in for what was exported.
     pub(super) fn new(core: Arc<ObjectCore>, link: &Arc<Link>, exported: &Exported) -> Arc<FarObject> {
-        let Exported { entry, lock, is_boundless, .. } = *exported;
-        Arc::new(FarObject { core, link: link.clone(), entry, lock, is_boundless })
+        let Exported { entry, lock, number, is_boundless, .. } = *exported;
+        Arc::new(FarObject { core, link: link.clone(), entry, lock, number, is_boundless })
     }
 
     /// The link itself, as something to wait for.
     pub(super) fn link_itself(core: Arc<ObjectCore>, link: &Arc<Link>) -> Arc<FarObject> {
-        Arc::new(FarObject { core, link: link.clone(), entry: 0, lock: None, is_boundless: false })
+        Arc::new(FarObject { core, link: link.clone(), entry: 0, lock: None, number: None, is_boundless: false })
     }
 
     /// The way to it.
@@ -71,6 +73,11 @@ impl FarObject {
         if events.on() {
             with_current(|task| events.emit(|| event(task, &self.core)));
         }
+    }
+
+    /// Where the number lies that this value is, if it is one.
+    pub fn number(&self) -> Option<NumberWord<'_>> {
+        Some(NumberWord::of(self.link.slab()?.word(self.number?)?))
     }
 
     /// True for a queue that has room for all and is not known to be closed.

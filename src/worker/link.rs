@@ -14,26 +14,22 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
 use serde_bytes::ByteBuf;
 
+use super::answering::Answering;
 use super::ask::{Answer, Ask, Call, Exported, Spot, Told};
 use super::far_object::FarObject;
 use super::pipe::{Incoming, Outgoing};
 use super::wire::{Descriptors, Letter};
 use crate::kernel::door::block_through;
 use crate::kernel::{
-    Enders, Kernel, ObjectCore, Operation, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current,
-    with_current,
+    Enders, Kernel, ObjectCore, Site, Source, Stop, Task, TaskId, Waitable, Waker, block, current, with_current,
 };
 use crate::sync::loan::LoanWord;
 use crate::sync::lock_state::Slab;
-
-/// How long to look for an answer before sleeping. To sleep and be woken takes as long, on both sides.
-const PATIENCE: Duration = Duration::from_micros(50);
 
 /// So many calls may be posted before one waits.
 const POSTS: u64 = 256;
@@ -99,6 +95,9 @@ pub struct Link {
     unsettled: AtomicBool,
     /// There are posted calls among that.
     posted: AtomicBool,
+    /// How many calls were posted, and how many of them are known to be done.
+    posts: AtomicU64,
+    posts_done: AtomicU64,
 }
 
 /// A call to be made.
@@ -175,6 +174,8 @@ impl Link {
             changes: AtomicU64::new(0),
             unsettled: AtomicBool::new(false),
             posted: AtomicBool::new(false),
+            posts: AtomicU64::new(0),
+            posts_done: AtomicU64::new(0),
         });
         let listed: Arc<dyn Waitable> = link.clone();
         kernel.list(&listed);
@@ -185,6 +186,11 @@ impl Link {
             }
         });
         Ok(link)
+    }
+
+    /// The link, as something that calls are about.
+    pub fn itself(self: &Arc<Self>) -> Arc<FarObject> {
+        FarObject::link_itself(self.core.clone(), self)
     }
 
     /// A stand-in for what was exported.
@@ -202,29 +208,28 @@ impl Link {
     /// # Errors
     /// [`Stop`], when nothing was asked, or nobody answers.
     pub fn call(self: &Arc<Self>, asking: Asking) -> Result<Answered, Stop> {
-        let me = current();
-        let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let (function, about) = (asking.function, asking.about.clone());
-        {
-            let mut state = self.state.lock();
-            state.make_known(&me);
-            state.open_for(number, me.id());
-            let (call, descriptors) = asking.by(&me, number);
-            state.say_with(&Ask::Call(call), descriptors);
-        }
-        let mut answering = Answering { link: self, about, number, verb: verb_of(function) };
+        let mut answering = self.ask_for(asking);
         match block(&mut answering, None) {
             Ok(answer) => answer.map(|letter| Answered::of(letter, None)),
             Err(Stop::Ended) => {
-                self.state.lock().open.remove(&number);
+                answering.forget();
                 Err(Stop::Ended)
             }
-            Err(stop) => {
-                self.say(&Ask::Stop(number));
-                let letter = block_through(&mut answering, None)??;
-                Ok(Answered::of(letter, Some(stop)))
-            }
+            Err(stop) => answering.stop().map(|letter| Answered::of(letter, Some(stop))),
         }
+    }
+
+    /// Makes a call whose answer is waited for later.
+    pub fn ask_for(self: &Arc<Self>, asking: Asking) -> Answering {
+        let me = current();
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let (function, about) = (asking.function, asking.about.clone());
+        let mut state = self.state.lock();
+        state.make_known(&me);
+        state.open_for(number, me.id());
+        let (call, descriptors) = asking.by(&me, number);
+        state.say_with(&Ask::Call(call), descriptors);
+        Answering::new(self, about, number, verb_of(function))
     }
 
     /// Makes a call for whose answer nobody waits. What it fails with is told by [`Link::take_failure`]. False when nobody hears
@@ -261,6 +266,7 @@ impl Link {
     }
 
     fn is_posted(self: &Arc<Self>, number: u64, is_out: bool) -> bool {
+        self.posts.fetch_add(1, Ordering::AcqRel);
         self.posted.store(true, Ordering::Release);
         self.unsettled.store(true, Ordering::Release);
         // The other side is not to be left behind, nor a task to run ahead of its own failures.
@@ -288,6 +294,17 @@ impl Link {
         self.ask(Ask::Settle) || !posted
     }
 
+    /// True when all that was posted is done, for which it waits, and there is no failure of it to be told.
+    pub fn posts_are_done(self: &Arc<Self>) -> bool {
+        let posts = self.posts.load(Ordering::Acquire);
+        if self.posts_done.load(Ordering::Acquire) >= posts {
+            return true;
+        }
+        let is_known = self.ask(Ask::Settle);
+        self.posts_done.fetch_max(posts, Ordering::AcqRel);
+        is_known && self.state.lock().failed.is_empty()
+    }
+
     /// Keeps these entries on the other side for the reply to errand `errand`, whatever becomes of this process.
     pub fn lend(self: &Arc<Self>, errand: u64, entries: Vec<u64>) {
         self.unsettled.store(false, Ordering::Release);
@@ -302,9 +319,9 @@ impl Link {
             state.open_for(number, current().id());
             state.say(&ask(number));
         }
-        let about = FarObject::link_itself(self.core.clone(), self);
+        let about = self.itself();
         // The end of the program ends this too, and then nobody asks.
-        matches!(block_through(&mut Answering { link: self, about, number, verb: "settle" }, None), Ok(Ok(_)))
+        matches!(block_through(&mut Answering::new(self, about, number, "settle"), None), Ok(Ok(_)))
     }
 
     /// Says so when every task waits for an answer, so that the other side knows whom to look for in a search for deadlocks. An
@@ -358,8 +375,43 @@ impl Link {
         }
     }
 
-    fn say(&self, ask: &Ask) {
+    pub(super) fn say(&self, ask: &Ask) {
         self.state.lock().say(ask);
+    }
+
+    /// The answer to a call, for whoever polls for it; once it was taken nobody asks again.
+    ///
+    /// # Errors
+    /// [`Stop::Ended`], when nobody answers any more.
+    pub(super) fn poll_answer(&self, number: u64, waker: &Waker) -> Poll<Result<Letter<Answer>, Stop>> {
+        let mut state = self.state.lock();
+        state.take_in();
+        if let Some(answer) = state.open.get_mut(&number).and_then(|open| open.answer.take()) {
+            state.open.remove(&number);
+            return Poll::Ready(Ok(answer));
+        }
+        if state.incoming.has_ended() {
+            // The other process is gone, and this one is about to end too. If not, it has lost its tasks there, and with them its
+            // place in the memory of locks.
+            state.known.clear();
+            self.changes.fetch_add(1, Ordering::AcqRel);
+            return Poll::Ready(Err(Stop::Ended));
+        }
+        if let Some(open) = state.open.get_mut(&number) {
+            open.waker = Some(waker.clone());
+        }
+        Poll::Pending
+    }
+
+    /// Nobody wants the answer to this call.
+    pub(super) fn forget_call(&self, number: u64) {
+        self.state.lock().open.remove(&number);
+    }
+
+    /// What to wait for, for an answer to come.
+    pub(super) fn sources(&self) -> Vec<Source> {
+        let state = self.state.lock();
+        [state.incoming.source(), state.outgoing.source()].into_iter().flatten().collect()
     }
 
     /// True when this entry is a queue that is closed.
@@ -480,55 +532,5 @@ impl Waitable for Link {
 
     fn owner_ended(&self, task: TaskId) {
         self.say_over(task, &Ask::TaskOver(task.0));
-    }
-}
-
-struct Answering<'a> {
-    link: &'a Arc<Link>,
-    about: Arc<FarObject>,
-    number: u64,
-    verb: &'static str,
-}
-
-impl Operation for Answering<'_> {
-    type Output = Result<Letter<Answer>, Stop>;
-
-    fn poll(&mut self, waker: &Waker) -> Poll<Self::Output> {
-        let mut state = self.link.state.lock();
-        state.take_in();
-        if let Some(answer) = state.open.get_mut(&self.number).and_then(|open| open.answer.take()) {
-            state.open.remove(&self.number);
-            return Poll::Ready(Ok(answer));
-        }
-        if state.incoming.has_ended() {
-            // The other process is gone, and this one is about to end too. If not, it has lost its tasks there, and with them its
-            // place in the memory of locks.
-            state.known.clear();
-            self.link.changes.fetch_add(1, Ordering::AcqRel);
-            return Poll::Ready(Err(Stop::Ended));
-        }
-        if let Some(open) = state.open.get_mut(&self.number) {
-            open.waker = Some(waker.clone());
-        }
-        Poll::Pending
-    }
-
-    fn abandon(&mut self) {}
-
-    fn target(&self) -> Arc<dyn Waitable> {
-        self.about.clone()
-    }
-
-    fn verb(&self) -> &'static str {
-        self.verb
-    }
-
-    fn patience(&self) -> Duration {
-        PATIENCE
-    }
-
-    fn sources(&self) -> Vec<Source> {
-        let state = self.link.state.lock();
-        [state.incoming.source(), state.outgoing.source()].into_iter().flatten().collect()
     }
 }

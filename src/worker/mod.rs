@@ -26,6 +26,7 @@
 //! two processes of it (an end goes there as a descriptor), or in two programs ([`listener`], [`client`]).
 
 pub mod address;
+pub mod answering;
 pub mod ask;
 pub mod client;
 pub mod connection;

@@ -242,3 +242,37 @@ fn a_certificate_must_be_trusted_and_for_the_right_name() {
     assert!(lines[1].starts_with("IoError ") && lines[1].contains("not valid for name"), "{}", seen.for_people());
     assert!(lines[2].starts_with("IoError "), "{}", seen.for_people());
 }
+
+#[test]
+fn answers_cross_to_processes_and_back() {
+    let server = serve(answer);
+    let text = r#"
+        let pages = [];
+        for path in ["/latin", "/bytes", "/cookies"] { pages.push(http::get(at + path)); }
+        let q = Queue();
+        let own = spawn_process(|pages, q, at| {
+            q.put(pages[0]);
+            print([pages[0].text(), pages[1].bytes(), pages[2].headers["set-cookie"], pages[2].url == at + "/cookies"]);
+            http::get(at + "/json")
+        }, [pages, q, at]).join();
+        print([own.json().name, own.status, type_of(own), q.get().text()]);
+        let ends = Pipe();
+        ends[0].send(#{big: pages[1]});
+        print(spawn_process(|end| end.recv().big.bytes().len(), [ends[1]]).join());
+        let file = http::get(at + "/bytes", #{to_file: "page"});
+        tell(|| spawn_process(|r| [r.status, r.bytes()], [file]).join());
+    "#;
+    let seen = script(&server.url, text).run();
+    let (first, last) = seen.stdout.split_at(seen.stdout.rfind("ValueError").unwrap_or(0));
+    assert_eq!(
+        (first, seen.status),
+        ("[\"café\", [00ff80], \"a=1\\nb=2\", true]\n[\"orch\", 200, \"Response\", \"café\"]\n3\n", 0),
+        "{}",
+        seen.for_people()
+    );
+    assert!(
+        last.contains("bytes(): what came from") && last.trim_end().ends_with("is in page"),
+        "{}",
+        seen.for_people()
+    );
+}

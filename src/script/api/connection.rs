@@ -7,9 +7,10 @@ use crate::kernel::Holder;
 use crate::script::arguments::seconds;
 use crate::script::decode::decode;
 use crate::script::encode::{Way, encode};
+use crate::script::flights;
 use crate::script::handles::Connection as ConnectionHandle;
 use crate::script::luggage::{Luggage, Packed};
-use crate::script::parcel::detach;
+use crate::script::parcel::{detach, make_content_over};
 use crate::script::throw::{Outcome, Problem, call, call_within, throw};
 use crate::worker::connection::Connection;
 use crate::worker::pair::End;
@@ -20,9 +21,15 @@ use crate::worker::pair::End;
 /// `ValueError` when it is none.
 pub fn unpacked(ctx: &NativeCallContext, connection: &ConnectionHandle, packed: Packed) -> Outcome<Dynamic> {
     // From another program come bytes only, whatever it says.
-    let luggage = if connection.is_remote() { Luggage::default() } else { packed.luggage };
-    match decode(&packed.bytes, &luggage) {
-        Ok(value) => Ok(value),
+    let packed = match connection.is_remote() {
+        true => Packed { bytes: packed.bytes, luggage: Luggage::default() },
+        false => flights::arrived(ctx, packed)?,
+    };
+    match decode(&packed.bytes, &packed.luggage) {
+        Ok(mut value) => {
+            make_content_over(&mut value, &Holder::current());
+            Ok(value)
+        }
         Err(why) => throw(ctx, "ValueError", format!("{}(): what came cannot be read: {why}", ctx.fn_name())),
     }
 }
@@ -30,7 +37,7 @@ pub fn unpacked(ctx: &NativeCallContext, connection: &ConnectionHandle, packed: 
 fn packed(ctx: &NativeCallContext, connection: &ConnectionHandle, x: Dynamic) -> Outcome<Packed> {
     let way = if connection.is_remote() { Way::Outside } else { Way::Inside };
     let x = detach(ctx, x, &Holder::current())?;
-    encode(&x, "x", way).map_err(|refused| {
+    let packed = encode(&x, "x", way).map_err(|refused| {
         let target = if connection.is_remote() { "program" } else { "process" };
         let message = format!(
             "{}(): {} is {}, which cannot cross to another {target}",
@@ -39,7 +46,8 @@ fn packed(ctx: &NativeCallContext, connection: &ConnectionHandle, x: Dynamic) ->
             refused.what
         );
         Problem::new(ctx, "SendError", message).with("path", refused.path).with("type", refused.what).thrown()
-    })
+    })?;
+    flights::accompany(ctx, packed)
 }
 
 #[export_module]
@@ -59,8 +67,10 @@ pub mod functions {
         End::pair().map(|end| Dynamic::from(ConnectionHandle::of(Connection::new(end, false)))).into()
     }
 
-    /// Sends a value, whole: a copy of it, with the memory and the connections in it. It waits while the other end has much
-    /// to receive (64 KiB in all, or one message that is larger). A connection in `x` moves to whoever receives it.
+    /// Sends a value, whole: a copy of it, with the memory, the handles and the connections in it. It waits while the other end
+    /// has much to receive (64 KiB in all, or one message that is larger). A connection in `x` moves to whoever receives it. A
+    /// handle is used by whoever receives it as if it had been passed to that process; the other end may be in any process, so that
+    /// only what the main process has made can be sent, by whichever process has it. To other programs go bytes only.
     ///
     /// # Errors
     /// `SendError` when something in `x` cannot cross to another process, which says where it sits; `EndOfFile` when the other

@@ -6,9 +6,10 @@ use std::time::Duration;
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, Map, NativeCallContext};
 
-use crate::kernel::{Holder, Stop, Waitable, current, door};
+use crate::kernel::{Holder, Stop, Waitable, current, door, with_current};
 use crate::script::arguments::{Options, list, seconds, type_for_people};
 use crate::script::done::Done;
+use crate::script::done_calls;
 use crate::script::far;
 use crate::script::function::Callable;
 use crate::script::handles::Future as FutureHandle;
@@ -397,7 +398,8 @@ pub mod functions {
     }
 
     /// Calls `f` with the future when it is done or cancelled, in the thread that brings that about; at once when it is
-    /// already. An error of `f` is printed.
+    /// already. An error of `f` is printed. Given by another process than that of the future, `f` runs in a thread of the process
+    /// that gave it, which does not end before.
     ///
     /// # Errors
     /// `CaptureError`, `TypeError` as `Thread(f)`.
@@ -411,6 +413,9 @@ pub mod functions {
     #[rhai_fn(return_raw, pure)]
     pub fn add_done_callback(ctx: NativeCallContext, future: &mut FutureHandle, f: Dynamic) -> Outcome<()> {
         mark(&ctx);
+        if with_current(|task| task.kernel().is_sim() && task.process() != future.core().home()) {
+            return done_calls::add(&ctx, &Dynamic::from(future.clone()), f);
+        }
         let function = Callable::for_other(&ctx, "f", f, &Holder::Outside)?;
         let host = host();
         future.when_over(move |future| {

@@ -2,14 +2,15 @@
 //! together for objects of another process (see `script::callbacks`). Not for scripts, so without examples.
 
 use rhai::plugin::*;
-use rhai::{Dynamic, NativeCallContext};
+use rhai::{Array, Dynamic, NativeCallContext};
 
 use crate::kernel::{Holder, Waitable};
 use crate::script::api::child::functions::stderr_lines;
+use crate::script::arguments::seconds;
 use crate::script::handles::{Child, Condition, SharedList, SharedMap, Value};
 use crate::script::parcel::{Parcel, detach};
 use crate::script::throw::{Outcome, call};
-use crate::script::{iterate, statements};
+use crate::script::{first, flights, iterate, statements};
 use crate::sync::Cell;
 
 fn begin(ctx: &NativeCallContext, cell: &Cell<Parcel>) -> Outcome<Dynamic> {
@@ -48,6 +49,42 @@ pub mod functions {
     /// What `with … as` or `catch (…)` binds.
     pub fn __held() -> Dynamic {
         statements::bound_value()
+    }
+
+    /// Keeps handles that go through a `Pipe`: the number under which they are, and what is to go with them.
+    ///
+    /// # Errors
+    /// `SendError` when one of them was made in a process.
+    #[rhai_fn(return_raw)]
+    pub fn __send_off(ctx: NativeCallContext, handles: Array) -> Outcome<Array> {
+        flights::send_off(&ctx, handles)
+    }
+
+    /// The handles that are kept under a number.
+    ///
+    /// # Errors
+    /// `ValueError` when there are none.
+    #[rhai_fn(return_raw)]
+    pub fn __arrive(ctx: NativeCallContext, number: i64) -> Outcome<Array> {
+        flights::arrive(&ctx, number)
+    }
+
+    /// Takes the first of several things that is ready, as `select()`; `()` when none is.
+    ///
+    /// # Errors
+    /// As `select()`.
+    #[rhai_fn(return_raw)]
+    pub fn __take_ready(ctx: NativeCallContext, sources: Array) -> Outcome<Dynamic> {
+        Ok(first::take_ready(&ctx, &sources)?.map_or(Dynamic::UNIT, Dynamic::from))
+    }
+
+    /// Waits until one of several things is ready, at most `timeout` seconds, and takes nothing.
+    ///
+    /// # Errors
+    /// `DeadlockError`, `Cancelled`, `Interrupted`.
+    #[rhai_fn(return_raw)]
+    pub fn __await_ready(ctx: NativeCallContext, sources: Array, timeout: Dynamic) -> Outcome<bool> {
+        first::await_ready(&ctx, sources, seconds(&ctx, "timeout", &timeout)?)
     }
 
     /// Throws unless the caller has the condition's lock.

@@ -25,6 +25,11 @@ impl Response {
         Response(Arc::new(answer))
     }
 
+    /// What the server has answered.
+    pub fn answer(&self) -> &Answer {
+        &self.0
+    }
+
     fn body(&self, ctx: &NativeCallContext) -> Outcome<&[u8]> {
         match &self.0.body {
             Body::Here(bytes) => Ok(bytes),

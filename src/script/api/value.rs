@@ -6,12 +6,34 @@ use rhai::{Dynamic, NativeCallContext};
 use crate::kernel::{Holder, Waitable};
 use crate::script::function::Callable;
 use crate::script::handles::Value as ValueHandle;
+use crate::script::host::mark;
+use crate::script::number;
 use crate::script::parcel::Parcel;
 use crate::script::shared;
 use crate::script::throw::{CallbackError, Outcome, call};
+use crate::sync::number_word::NumberWord;
 
 fn holder_of(value: &ValueHandle) -> Holder {
     Holder::Object(value.core().clone())
+}
+
+/// What can be done with a number that other processes have too, where it lies; `None` when there is none.
+fn at_once<R>(
+    ctx: &NativeCallContext,
+    value: &ValueHandle,
+    action: impl FnOnce(NumberWord<'_>) -> Option<R>,
+) -> Option<R> {
+    let word = value.number()?;
+    mark(ctx);
+    action(word)
+}
+
+/// Puts `new` in.
+fn put(ctx: &NativeCallContext, value: &ValueHandle, new: Dynamic) -> Outcome<()> {
+    match at_once(ctx, value, |word| number::set(word, &new)) {
+        Some(()) => Ok(()),
+        None => exchange(ctx, value, new).map(drop),
+    }
 }
 
 /// Puts `new` in; returns what was there.
@@ -120,7 +142,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(set = "value", return_raw, pure)]
     pub fn set_value(ctx: NativeCallContext, value: &mut ValueHandle, x: Dynamic) -> Outcome<()> {
-        exchange(&ctx, value, x).map(drop)
+        put(&ctx, value, x)
     }
 
     /// The value.
@@ -145,7 +167,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn set(ctx: NativeCallContext, value: &mut ValueHandle, x: Dynamic) -> Outcome<()> {
-        exchange(&ctx, value, x).map(drop)
+        put(&ctx, value, x)
     }
 
     /// Adds `n` in one atomic step and returns the new value. Works for whatever `+` works for.
@@ -159,6 +181,9 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn add(ctx: NativeCallContext, value: &mut ValueHandle, n: Dynamic) -> Outcome<Dynamic> {
+        if let Some(total) = at_once(&ctx, value, |word| number::add(word, &n)) {
+            return Ok(total);
+        }
         if let Ok(n) = n.as_int()
             && let Some(total) = add_int(&ctx, value, n)?
         {
@@ -186,7 +211,10 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn swap(ctx: NativeCallContext, value: &mut ValueHandle, x: Dynamic) -> Outcome<Dynamic> {
-        Ok(exchange(&ctx, value, x)?.unpack())
+        match at_once(&ctx, value, |word| number::swap(word, &x)) {
+            Some(before) => Ok(before),
+            None => Ok(exchange(&ctx, value, x)?.unpack()),
+        }
     }
 
     /// Writes `new` if the value is `old`, in one atomic step: true when it did.
@@ -206,7 +234,10 @@ pub mod functions {
         old: Dynamic,
         new: Dynamic,
     ) -> Outcome<bool> {
-        compare_and_exchange(&ctx, value, &old, new)
+        match at_once(&ctx, value, |word| number::compare_and_set(word, &old, &new)) {
+            Some(same) => Ok(same),
+            None => compare_and_exchange(&ctx, value, &old, new),
+        }
     }
 
     /// Writes what `f` makes of the value, and returns it. Nobody else writes meanwhile; `f` may wait. When `f` fails,
