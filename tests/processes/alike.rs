@@ -81,7 +81,7 @@ fn alike(kind: &str) -> String {
     let spawn = format!("spawn_{}", kind.to_lowercase());
     let started = "fn wait_start() { this.start(); this.join() }\n".to_string();
     let text = ALIKE.replace("KIND", kind).replace("SPAWN", &spawn).replace(" spawn(", &format!(" {spawn}("));
-    started + &text.replace("(spawn(", &format!("({spawn}("))
+    started + text.replace("(spawn(", &format!("({spawn}(")).as_str()
 }
 
 #[test]

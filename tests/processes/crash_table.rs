@@ -5,6 +5,9 @@
 //! signals by its number, and for its socket a copy of the descriptor (`pidfd_getfd`), on which this test closes the
 //! connection or writes half a message.
 
+#[path = "crash_table/broker.rs"]
+mod broker;
+
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::fd::AsFd;

@@ -839,7 +839,7 @@ fn a_process_knows_itself_its_parent_and_its_children_and_can_be_closed() {
            child\n0\n[\"child\"]\ntrue\nThreadError: process \"child\" still runs: join() it, or end it, before close()\nend\n\
            [0, false]\n"
             .to_string()
-            + &"Closed: process \"child\" is closed\n".repeat(8)
+            + "Closed: process \"child\" is closed\n".repeat(8).as_str()
             + "[\"child\", true]\nClosed: process \"idle\" is closed\n[true]\n"),
     );
 }

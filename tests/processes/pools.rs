@@ -248,8 +248,9 @@ fn a_job_that_does_not_stop_is_killed_and_its_worker_replaced() {
             "#
         ),
         &("TimeoutError\ntrue\n".repeat(2)
-            + &"Cancelled: this job was cancelled: its process did not stop when it was asked to, and was killed\n"
+            + "Cancelled: this job was cancelled: its process did not stop when it was asked to, and was killed\n"
                 .repeat(2)
+                .as_str()
             + "[1, 2, 3]\n"),
     );
 }
