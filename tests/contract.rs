@@ -6,6 +6,8 @@ mod cpython;
 mod crossing;
 #[path = "contract/deadlocks.rs"]
 mod deadlocks;
+#[path = "contract/direct.rs"]
+mod direct;
 mod harness;
 #[path = "contract/jobs.rs"]
 mod jobs;

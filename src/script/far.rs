@@ -245,8 +245,8 @@ pub fn tell_lock(ctx: &NativeCallContext, name: &'static str, lock: &Dynamic) ->
     }
 }
 
-/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it.
-fn without_a_call(
+/// What can be done with a lock whose state lies in shared memory, when nobody else has to hear of it; `args` beside the lock.
+pub fn without_a_call(
     ctx: &NativeCallContext,
     name: &str,
     about: &Arc<FarObject>,
@@ -297,7 +297,7 @@ fn in_shared_memory(
 }
 
 /// Puts a plain value into a queue that takes all.
-fn put_plain(ctx: &NativeCallContext, queue: &Arc<FarObject>, item: &Dynamic) -> Option<Outcome<Dynamic>> {
+pub fn put_plain(ctx: &NativeCallContext, queue: &Arc<FarObject>, item: &Dynamic) -> Option<Outcome<Dynamic>> {
     let is_short = item.read_lock::<rhai::ImmutableString>().is_none_or(|text| text.len() <= LONGEST_POST);
     if !is_short || !is_plain(item) || item.is_shared() {
         return None;

@@ -333,6 +333,7 @@ impl Host {
         }
         let mut functions = self.functions.lock();
         for function in ast.iter_functions() {
+            super::direct::is_defined(function.name);
             functions.entry(function.name.to_string()).or_default().push(function.params.len());
         }
     }

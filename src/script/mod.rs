@@ -24,6 +24,7 @@ pub mod completeness;
 pub mod constants;
 pub mod crossing;
 pub mod decode;
+pub mod direct;
 pub mod done;
 pub mod done_calls;
 pub mod encode;

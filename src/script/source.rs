@@ -3,6 +3,7 @@
 //! errors of iterators under an empty `for` body, guards held through a path of properties). A
 //! rewrite of the tokens before parsing cures them; lines stay, and columns can be mapped back.
 
+use super::direct::{KEYWORD, METHODS};
 use super::tokens::{Kind, Token, Tokens, tokens};
 
 /// Answers what the innermost `with` block has just acquired, or `catch` block caught.
@@ -328,6 +329,7 @@ impl Walker<'_> {
             "as" => self.name(i),
             _ => {
                 self.path(i);
+                self.direct(i);
                 self.place = Place::Operator;
             }
         }
@@ -372,6 +374,14 @@ impl Walker<'_> {
         {
             self.insert(self.code.list[root].start, format!("{AT}("));
             self.insert(self.code.list[last].end, ")".to_owned());
+        }
+    }
+
+    /// Marks `variable.method();` where the method is one that is called without Rhai.
+    fn direct(&mut self, i: usize) {
+        let of_one = |(method, count): &(&str, usize)| self.code.is_whole_call(i, method, *count);
+        if self.place != Place::Operator && !self.code.is(i, "this") && METHODS.iter().any(of_one) {
+            self.insert(self.code.list[i].start, format!("{KEYWORD} "));
         }
     }
 
@@ -545,6 +555,25 @@ mod tests {
             "// with a as b {}\n/* /* */ with a as b {} */",
             "\"\\\"with a as b {}\" ##\"\"# with a as b {}\"## '\\''",
             "\"open\nwith a as b {}",
+        ]);
+    }
+
+    #[test]
+    fn whole_calls_of_some_methods_are_marked() {
+        check(&[
+            ("a.acquire();", "__direct a.acquire();"),
+            ("{ a.release() }", "{ __direct a.release() }"),
+            ("let x = q.get();x += q.get();", "let x = __direct q.get();x += __direct q.get();"),
+            ("|q| { q.put(7); return q . put ( x ) ; }", "|q| { __direct q.put(7); return __direct q . put ( x ) ; }"),
+        ]);
+        check_same(&[
+            "a.acquire(1);",
+            "a.acquire() + 1;",
+            "a.b.acquire(); this.get(); m::a.get();",
+            "f(q.get()); [q.get()]; q.get().x; q?.get();",
+            "q.put(a + b); q.put(\"x\"); q.put(); q.put(-1);",
+            "q.gets(); q.get;",
+            "a.acquire()",
         ]);
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, EvalAltResult, EvalContext, Expression, NativeCallContext, Position};
 
+use super::direct;
 use super::done::Done;
 use super::handler::settled;
 use super::handles::{
@@ -24,6 +25,7 @@ pub fn register(engine: &mut Engine) {
         .disable_symbol("catch")
         .register_custom_syntax(["try", "$block$", "catch", "$block$"], false, try_catch)
         .and_then(|engine| engine.register_custom_syntax(["with", "$expr$", "$block$"], false, with))
+        .and_then(|engine| engine.register_custom_syntax([direct::KEYWORD, "$expr$"], false, direct::evaluate))
         .expect("invariant: the syntax is well formed");
 }
 

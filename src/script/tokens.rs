@@ -98,6 +98,17 @@ impl Tokens<'_> {
         self.is(i, "|").then_some(i + 1)
     }
 
+    /// Whether this is `variable.method(…)` with so many words as arguments, and nothing after it in its statement.
+    pub fn is_whole_call(&self, i: usize, method: &str, words: usize) -> bool {
+        let end = i + 4 + words;
+        self.is(i + 1, ".")
+            && self.is(i + 2, method)
+            && self.is(i + 3, "(")
+            && (i + 4..end).all(|word| self.is_kind(word, Kind::Word) || self.is_kind(word, Kind::Number))
+            && self.is(end, ")")
+            && self.is_any(end + 1, &[";", "}"])
+    }
+
     /// In `root.prop[index].method(` the last token before `.method`, and `method`.
     pub fn path(&self, root: usize) -> Option<(usize, usize)> {
         let mut last = root;

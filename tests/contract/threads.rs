@@ -8,7 +8,7 @@ fn ran(text: &str) -> Ran {
 }
 
 /// Each line of `text` that begins with `? ` is a statement of its own whose error is printed: kind and message.
-fn errors(text: &str) -> String {
+pub fn errors(text: &str) -> String {
     let lines = text.lines().map(|line| match line.trim_start().strip_prefix("? ") {
         Some(code) => {
             format!("try {{ {code}; print(\"no error\"); }} catch (e) {{ print(told(e)); }}\n")

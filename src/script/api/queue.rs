@@ -29,6 +29,15 @@ fn pack(ctx: &NativeCallContext, queue: &QueueHandle, item: Dynamic) -> Outcome<
     Parcel::pack(ctx, item, &Holder::Object(queue.core().clone()))
 }
 
+/// Puts an item in, as scripts do.
+///
+/// # Errors
+/// As `put(x)`.
+pub fn put(ctx: &NativeCallContext, queue: &QueueHandle, item: Dynamic) -> Outcome<()> {
+    let item = pack(ctx, queue, item)?;
+    call(ctx, || queue.put(item, None))
+}
+
 fn compare(a: &Parcel, b: &Parcel) -> Result<Ordering, String> {
     compare_values(a.peek(), b.peek())
 }
@@ -184,8 +193,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw, pure)]
     pub fn put(ctx: NativeCallContext, queue: &mut QueueHandle, x: Dynamic) -> Outcome<()> {
-        let item = pack(&ctx, queue, x)?;
-        call(&ctx, || queue.put(item, None))
+        super::put(&ctx, queue, x)
     }
 
     /// Puts an item in, waiting at most `timeout` seconds while the queue is full.
