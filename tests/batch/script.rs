@@ -166,7 +166,7 @@ fn simulated_commands_take_simulated_time() {
         print(run_all("fail {}", ["x"], #{ retries: 2, retry_delay: 10, order: "none" }).map(|d| d.code));
         print(since.call());
         print(run_all("build {}", ["x"], #{ timeout: 30, order: "none" }).map(|d| d.ok));
-        print(run_all([cmd("build", "x"), cmd("fail", "y")], #{ halt: "now", order: "none" }).map(|d| d.code));
+        print(run_all([cmd("build", "x"), cmd("fail", "y")], #{ jobs: 2, halt: "now", order: "none" }).map(|d| d.code));
         print(since.call());
         "#,
     )
