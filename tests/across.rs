@@ -11,6 +11,7 @@ mod numbers;
 mod select;
 mod whole;
 
+use whole::live::Live;
 use whole::program::Program;
 
 /// What is done with every kind of object, by whatever `SPAWN` starts.
@@ -188,8 +189,7 @@ fn what_a_process_has_dropped_is_freed_while_it_lives() {
         for i in 0..300 { q.put(Lock()); }
         q.close();
         ready.wait();
-        kill(getpid(), "QUIT");
-        sleep(0.5);
+        raise_signal("QUIT");
         stop.set();
         p.join();
     "#;
@@ -202,9 +202,10 @@ fn what_a_process_has_dropped_is_freed_while_it_lives() {
 fn a_thread_of_a_process_that_fails_after_its_end_is_told_of() {
     let script = r#"
         let q = Queue();
-        let p = spawn_process(|q| { spawn_thread(|| { q.put(1); sleep(0.3); q.put(2); }); }, [q]);
+        let p = spawn_process(|q| { spawn_thread(|| { q.put(1); while !fs::exists("closed") { sleep(0.01); } q.put(2); }); }, [q]);
         q.get();
         q.close();
+        fs::write("closed", "");
         p.wait();
         print(p.exit_code);
     "#;
@@ -229,15 +230,17 @@ fn who_puts_into_a_closed_queue_is_told_at_once_or_at_the_end() {
     // Nothing has told the process that the queue is closed, and it asks for nothing more.
     let late = r#"
         let q = Queue();
-        let p = spawn_process(|q| { q.put(1); sleep(0.3); q.put(2); "done" }, [q]);
+        let p = spawn_process(|q| { q.put(1); while !fs::exists("one") { sleep(0.01); } q.put(2); "done" }, [q]);
         q.get();
         q.close();
+        fs::write("one", "");
         try { print(p.join()); } catch (e) { print(`${e.kind} ${e.line}`); }
         with Pool(1) as pool {
             let q = Queue();
-            let f = pool.apply_async(|q| { q.put(1); sleep(0.3); q.put(2); }, [q]);
+            let f = pool.apply_async(|q| { q.put(1); while !fs::exists("two") { sleep(0.01); } q.put(2); }, [q]);
             q.get();
             q.close();
+            fs::write("two", "");
             try { f.result(); print("?"); } catch (e) { print(e.kind); }
             print(pool.apply(|| "goes on", []));
         }
@@ -273,8 +276,8 @@ fn a_worker_that_is_stopped_keeps_what_it_has_and_holds_up_nobody_else() {
         let p = spawn_process(|lock, q, e| { with lock { q.put("has it"); e.wait(); } 1 }, [lock, q, go_on]);
         print(q.get());
         kill(p.pid, "STOP");
-        // It stops a moment after it was told.
-        sleep(0.2);
+        // It stops a moment after it was told, thread by thread.
+        while sh(`grep -qv ') T ' /proc/${p.pid}/task/*/stat`).unchecked().run().ok { sleep(0.01); }
         go_on.set();
         let other = spawn_process(|lock, q| {
             try { lock.acquire(0.1); } catch (e) { q.put(e.kind); }
@@ -307,7 +310,7 @@ fn many_handles_and_many_waits_take_no_threads_and_no_descriptors() {
         q.put(1);
         idle.join();
         // What join() has waited for is put away a moment later, whoever keeps it.
-        for i in 0..100 { if open() < before[1] { break; } sleep(0.02); }
+        for i in 0..3000 { if open() < before[1] { break; } sleep(0.02); }
         let p = spawn_process(|events, values, here| {
             let ts = [];
             for e in events { ts.push(spawn_thread(|| { here.release(); e.wait(); 1 })); }
@@ -319,7 +322,7 @@ fn many_handles_and_many_waits_take_no_threads_and_no_descriptors() {
         for e in events { here.acquire(); }
         // Each look has a thread and a few descriptors for a moment; threads that are kept for the next task have one.
         let now = [threads(), open()];
-        for i in 0..50 { if now[0] <= before[0] { break; } sleep(0.02); now = [threads(), open()]; }
+        for i in 0..3000 { if now[0] <= before[0] { break; } sleep(0.02); now = [threads(), open()]; }
         if now[0] > before[0] || now[1] > before[1] + 8 { print(`${before}, then ${now}`); }
         for e in events { e.set(); }
         print(p.join());
@@ -387,7 +390,7 @@ fn which_permits_return_is_the_same_in_simulated_time() {
         print(s.value);
         p.kill();
         p.join();
-        for i in 0..500 { if s.value == 3 { break; } sleep(0.01); }
+        for i in 0..6000 { if s.value == 3 { break; } sleep(0.01); }
         print(s.value);
         s.release();
         print(s.value);
@@ -471,7 +474,7 @@ fn processes_leave_no_descriptors() {
         for i in 0..3 { pooled(n); }
         // What join() has waited for is put away a moment later.
         let now = open();
-        for i in 0..100 { if now <= before { break; } sleep(0.02); now = open(); }
+        for i in 0..3000 { if now <= before { break; } sleep(0.02); now = open(); }
         assert(now <= before, `open: ${before}, then ${now}`);
         print(n.value);
     "#;
@@ -503,15 +506,19 @@ fn the_dump_names_who_waits_elsewhere() {
         let ready = Event();
         let p = spawn_process(|q, ready| { ready.set(); q.get() }, [q, ready]);
         ready.wait();
-        // It is on its way there; nothing tells when it has come.
-        sleep(0.3);
-        kill(getpid(), "QUIT");
-        sleep(0.3);
+        print("ready");
+        while !fs::exists("go") { sleep(0.05); }
         q.put(1);
         p.join();
     "#;
-    let seen = Program::script(script).run();
-    assert!(seen.stderr.contains("\"Process-1\": waits in get() of Queue(#1) at "), "{}", seen.for_people());
+    let mut live = Live::ready(script);
+    // It is on its way there: ask until it has come.
+    while !live.seen_stderr().contains("\"Process-1\": waits in get() of Queue(#1) at ") {
+        live.signal("QUIT");
+        live.reports_again("---\n");
+    }
+    live.put_file("go");
+    assert_eq!(live.end().status, 0);
 }
 
 #[test]

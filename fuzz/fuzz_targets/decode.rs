@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use libfuzzer_sys::fuzz_target;
 use orch::kernel::{Kernel, Setup};
-use orch::script::encode::{Way, decode, encode};
+use orch::script::decode::decode;
+use orch::script::encode::{Way, encode};
 use orch::script::host::run_in;
 use orch::script::luggage::Luggage;
 use orch::script::{Host, Output};

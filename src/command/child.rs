@@ -220,6 +220,20 @@ impl Child {
         state.was_in_front = state.foreground.is_some();
     }
 
+    /// Nobody waits for it for now: the terminal, if it has it, is free for whoever needs it.
+    pub fn rest(&self) {
+        if let Some(foreground) = &self.state.lock().foreground {
+            foreground.rest();
+        }
+    }
+
+    /// Somebody waits for it again.
+    pub fn resume(&self) {
+        if let Some(foreground) = &self.state.lock().foreground {
+            foreground.resume();
+        }
+    }
+
     /// True when it had the terminal and was ended by a Ctrl-C there, of which orch has heard nothing.
     pub fn was_interrupted_in_front(&self) -> bool {
         let state = self.state.lock();

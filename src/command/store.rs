@@ -1,5 +1,6 @@
 //! Output that was captured: in memory up to a cap, past that in a file without a name, which is gone with the process.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
@@ -15,11 +16,19 @@ pub const IN_MEMORY: usize = 256 << 20;
 const LEAST: usize = 16 << 10;
 const MOST: usize = 1 << 20;
 
+/// Up to here the memory is as large as what it holds.
+const LITTLE: usize = 4 << 10;
+
 /// How much is read back at once.
 const PIECE: usize = 256 << 10;
 
 /// The sizes that the memory grows through.
 const SIZES: [usize; 4] = [64 << 10, MOST, 16 << 20, IN_MEMORY + 2 * MOST];
+
+thread_local! {
+    /// Where little is read.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// What one attempt to read gave.
 #[derive(Debug, PartialEq, Eq)]
@@ -101,9 +110,17 @@ impl Store {
             (self.taken, self.searched) = (0, 0);
         }
         let room = self.step.clamp(LEAST, MOST);
-        self.make_room(room);
+        // Most commands write little or nothing, and room for it would be memory that is touched for each.
+        let by_way = room == LEAST && self.memory.capacity() - self.memory.len() < LEAST;
+        if !by_way {
+            self.make_room(room);
+        }
         loop {
-            return match rustix::io::read(&from, spare_capacity(&mut self.memory)) {
+            let read = match by_way {
+                true => self.read_little(&from),
+                false => rustix::io::read(&from, spare_capacity(&mut self.memory)),
+            };
+            return match read {
                 Ok(0) => Ok(Got::End),
                 Ok(n) => {
                     // More at once where there is much.
@@ -121,6 +138,20 @@ impl Store {
                 Err(error) => Err(error.into()),
             };
         }
+    }
+
+    /// Reads into the buffer of the thread, and takes from there what came.
+    fn read_little(&mut self, from: impl AsFd) -> rustix::io::Result<usize> {
+        BUFFER.with_borrow_mut(|buffer| {
+            buffer.clear();
+            buffer.reserve_exact(LEAST);
+            let n = rustix::io::read(from, spare_capacity(buffer))?;
+            if self.memory.len() + n > LITTLE {
+                self.make_room(n);
+            }
+            self.memory.extend_from_slice(buffer);
+            Ok(n)
+        })
     }
 
     /// Adds bytes.
@@ -325,6 +356,23 @@ mod tests {
         assert_eq!(store.take_line(10, true)?.as_deref(), Some(&b"rest"[..]));
         assert_eq!(store.take_line(10, true)?, None);
         assert!(store.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn little_takes_little_memory_and_comes_whole_when_it_becomes_much() -> io::Result<()> {
+        let (reader, mut writer) = io::pipe()?;
+        let (mut store, mut all) = (Store::default(), Vec::new());
+        for n in 0..100u8 {
+            let piece = [n; 1000];
+            writer.write_all(&piece)?;
+            all.extend_from_slice(&piece);
+            assert_eq!(store.read_from(&reader)?, Got::Some);
+            assert!(all.len() > LITTLE || store.memory.capacity() <= 2 * LITTLE);
+        }
+        drop(writer);
+        assert_eq!(store.read_from(&reader)?, Got::End);
+        assert_eq!(store.take()?, all);
         Ok(())
     }
 

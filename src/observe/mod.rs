@@ -3,6 +3,8 @@
 pub mod counter;
 pub mod dump;
 pub mod json;
+mod levels;
+mod lines;
 pub mod progress;
 pub mod report;
 pub mod snapshot;

@@ -110,11 +110,11 @@ impl Stats {
         let count = self.count.lock();
         let mut lines = vec![clock(kernel)];
         lines.push(format!(
-            "tasks      {}, {} processes, at most {} at once",
+            "tasks      {}, processes {}, at most {} at once",
             count.tasks, count.processes, count.most_alive
         ));
         let all: u64 = count.waits.values().map(|waits| waits.count).sum();
-        let mut switches = format!("switches   {all} waits");
+        let mut switches = format!("switches   waits {all}");
         if !kernel.is_sim()
             && let Some(own) = os::own_usage()
         {

@@ -159,7 +159,7 @@ impl Tape {
                     if task.kernel().now().saturating_sub(wait.since) < LONG {
                         return;
                     }
-                    self.write(task.process(), task.id().0, Some(wait.since), task.kernel(), waits(wait));
+                    self.write(home(task), task.id().0, Some(wait.since), task.kernel(), waits(wait));
                 }
                 (Some(*task), Fact::Wakes { order: wait.order, how })
             }
@@ -212,7 +212,7 @@ impl Tape {
             Event::WorkerEnded { task, pid, code } => (Some(*task), Fact::WorkerEnded { pid: *pid, code: *code }),
             Event::Noted { task, what, text, .. } => (*task, Fact::Noted { what, text: (*text).into() }),
         };
-        let (process, task) = about.map_or((0, 0), |task| (task.process(), task.id().0));
+        let (process, task) = about.map_or((0, 0), |task| (home(task), task.id().0));
         self.write(process, task, None, event.kernel(), fact);
     }
 
@@ -310,7 +310,7 @@ impl Tape {
             };
             let id = task.id().0;
             if seen.waits.get(&id) != Some(&wait.order) {
-                self.write(task.process(), id, Some(wait.since), kernel, waits(&wait));
+                self.write(home(&task), id, Some(wait.since), kernel, waits(&wait));
             }
             waits_now.insert(id, wait.order);
         }
@@ -354,6 +354,14 @@ impl Tape {
 fn started(task: &Task, by: Option<&Task>) -> Fact {
     let by = by.map_or(0, |by| by.id().0);
     Fact::Started { name: (&*task.name()).into(), role: task.role(), site: task.born(), by }
+}
+
+/// The simulated process in which a task is shown: the one that it stands for, if there is one, from its first event on.
+fn home(task: &Task) -> u64 {
+    match task.stands_for() {
+        0 => task.process(),
+        process => process,
+    }
 }
 
 fn waits(wait: &Wait) -> Fact {

@@ -17,9 +17,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, Write};
 
-use super::json::{self, Arg};
+use super::json::Arg;
+use super::levels::{Count, Levels};
+use super::lines::{Lines, Say};
 use super::tape::{Entry, Fact};
 use crate::kernel::events::Usage;
 use crate::kernel::{Kernel, Role, Site};
@@ -30,36 +31,27 @@ pub const COMMANDS: u64 = 1_000_000_000;
 /// The numbers of simulated processes begin here, as scripts see them.
 pub const SIMULATED: u64 = 10_000_000;
 
-/// A counter is written at most once in so many nanoseconds.
-const COUNTING: u64 = 1_000_000;
-
-/// So many items whose getting was not seen are remembered in each queue, and so many counters.
+/// So many items whose getting was not seen are remembered in each queue.
 const REMEMBERED: usize = 4_096;
-
-/// As much is written at once.
-const PIECE: usize = 64 << 10;
-
-type Say = Box<dyn Fn(&str) + Send>;
 
 /// See the module.
 pub struct Trace {
-    file: File,
-    say: Say,
-    is_broken: bool,
+    lines: Lines,
     is_worker: bool,
     pid: u64,
     /// What is added to times, so that those of all processes are of one clock.
     offset: u64,
-    lines: String,
     processes: HashSet<u64>,
     lanes: HashMap<u64, Lane>,
+    /// Where the tracks of tasks are that have ended in simulated processes: arrows may still begin there.
+    elsewhere: HashMap<u64, u64>,
     /// Who made the next waking of a task, and when.
     woken: HashMap<u64, (u64, u64)>,
     /// What is held: by task, then by object.
     held: BTreeSet<(u64, u64)>,
     /// Items in queues: by queue and number, who put it when.
     items: HashMap<u64, BTreeMap<u64, (u64, u64)>>,
-    counters: HashMap<u64, Counter>,
+    levels: Levels,
     commands: HashMap<u64, Command>,
     rows: Vec<Option<u64>>,
     row_times: Vec<u64>,
@@ -96,12 +88,6 @@ struct Waiting<'a> {
     idle: bool,
 }
 
-struct Counter {
-    name: String,
-    written: u64,
-    pending: Option<(u64, usize)>,
-}
-
 struct Command {
     row: usize,
     pid: u32,
@@ -115,27 +101,24 @@ impl Trace {
     pub fn new(file: File, name: &str, pid: u64, say: Say) -> Trace {
         let mut trace = Trace::continued(file, name, pid, 0, say);
         trace.is_worker = false;
-        trace.lines.insert_str(0, "[\n");
-        trace.write_out();
+        trace.lines.begin();
         trace
     }
 
     /// The part of a worker in the trace of a program, which has begun `offset` nanoseconds before the worker.
     pub fn continued(file: File, name: &str, pid: u64, offset: u64, say: Say) -> Trace {
         let mut trace = Trace {
-            file,
-            say,
-            is_broken: false,
+            lines: Lines::new(file, say),
             is_worker: true,
             pid,
             offset,
-            lines: String::new(),
             processes: HashSet::new(),
             lanes: HashMap::new(),
+            elsewhere: HashMap::new(),
             woken: HashMap::new(),
             held: BTreeSet::new(),
             items: HashMap::new(),
-            counters: HashMap::new(),
+            levels: Levels::default(),
             commands: HashMap::new(),
             rows: Vec::new(),
             row_times: Vec::new(),
@@ -149,7 +132,7 @@ impl Trace {
 
     fn name_process(&mut self, pid: u64, name: &str) {
         if self.processes.insert(pid) {
-            self.line("M", (pid, 0), None, "process_name", &[("name", Arg::Text(name))], "");
+            self.lines.event("M", (pid, 0), None, "process_name", &[("name", Arg::Text(name))], "");
         }
     }
 
@@ -214,9 +197,7 @@ impl Trace {
                 self.instant(task, at, &format!("{what}: {short}"), &[("text", Arg::Text(&text))]);
             }
         }
-        if self.lines.len() > PIECE {
-            self.write_out();
-        }
+        self.lines.flush_if_many();
     }
 
     /// The track of a task, which is there from the first that is heard of it.
@@ -241,7 +222,10 @@ impl Trace {
     }
 
     fn pid_of(&self, task: u64) -> u64 {
-        self.lanes.get(&task).map_or(self.pid, |lane| lane.pid)
+        match self.lanes.get(&task) {
+            Some(lane) => lane.pid,
+            None => self.elsewhere.get(&task).copied().unwrap_or(self.pid),
+        }
     }
 
     fn started(&mut self, task: u64, at: u64, name: &str, role: Role, born: &str, by: u64) {
@@ -255,12 +239,12 @@ impl Trace {
             Role::Process | Role::Workman => format!("process {name}"),
             Role::Far => format!("{name}, from its process"),
         };
-        self.line("M", (pid, task), None, "thread_name", &[("name", Arg::Text(&shown))], "");
+        self.lines.event("M", (pid, task), None, "thread_name", &[("name", Arg::Text(&shown))], "");
         let index = i64::try_from(task).unwrap_or(i64::MAX);
-        self.line("M", (pid, task), None, "thread_sort_index", &[("sort_index", Arg::Number(index))], "");
+        self.lines.event("M", (pid, task), None, "thread_sort_index", &[("sort_index", Arg::Number(index))], "");
         let args = [("task", Arg::Number(index)), ("made at", Arg::Text(born))];
-        self.line("B", (pid, task), Some(at), &shown, &args, "");
-        self.line("B", (pid, task), Some(at), "runs", &[], "");
+        self.lines.event("B", (pid, task), Some(at), &shown, &args, "");
+        self.lines.event("B", (pid, task), Some(at), "runs", &[], "");
         if let Some(lane) = self.lanes.get_mut(&by) {
             let when = at.max(lane.last + 1);
             lane.last = when;
@@ -277,10 +261,13 @@ impl Trace {
         let Some(lane) = self.lanes.remove(&task) else {
             return;
         };
+        if lane.pid != self.pid {
+            self.elsewhere.insert(task, lane.pid);
+        }
         self.running -= usize::from(lane.top == Top::Runs && self.running > 0);
         let open = 2 + lane.functions.iter().filter(|shown| **shown).count();
         for _ in 0..open {
-            self.line("E", (lane.pid, task), Some(at), "", &[], "");
+            self.lines.event("E", (lane.pid, task), Some(at), "", &[], "");
         }
         self.woken.remove(&task);
         self.count_running(at);
@@ -292,9 +279,9 @@ impl Trace {
             lane.functions.push(shown);
         }
         if shown {
-            self.line("E", (pid, task), Some(at), "", &[], "");
-            self.line("B", (pid, task), Some(at), function, &[("given at", Arg::Text(place))], "");
-            self.line("B", (pid, task), Some(at), "runs", &[], "");
+            self.lines.event("E", (pid, task), Some(at), "", &[], "");
+            self.lines.event("B", (pid, task), Some(at), function, &[("given at", Arg::Text(place))], "");
+            self.lines.event("B", (pid, task), Some(at), "runs", &[], "");
         }
     }
 
@@ -302,9 +289,9 @@ impl Trace {
         let pid = self.pid_of(task);
         let shown = self.lanes.get_mut(&task).and_then(|lane| lane.functions.pop());
         if shown == Some(true) {
-            self.line("E", (pid, task), Some(at), "", &[], "");
-            self.line("E", (pid, task), Some(at), "", &[], "");
-            self.line("B", (pid, task), Some(at), "runs", &[], "");
+            self.lines.event("E", (pid, task), Some(at), "", &[], "");
+            self.lines.event("E", (pid, task), Some(at), "", &[], "");
+            self.lines.event("B", (pid, task), Some(at), "runs", &[], "");
         }
     }
 
@@ -327,7 +314,7 @@ impl Trace {
         lane.what = if *object == "time(#0)" { verb.to_string() } else { format!("{verb} {object}") };
         let pid = lane.pid;
         self.running = self.running.saturating_sub(1);
-        self.line("E", (pid, task), Some(at), "", &[], "");
+        self.lines.event("E", (pid, task), Some(at), "", &[], "");
         let name = if *object == "time(#0)" { verb.to_string() } else { format!("waits: {verb} {object}") };
         let mut args = vec![("at", Arg::Text(place)), ("for", Arg::Text(object)), ("call", Arg::Text(verb))];
         if let Some((owner, since)) = by {
@@ -336,7 +323,7 @@ impl Trace {
         if *idle && *verb != "sleep" {
             args.push(("idle", Arg::Number(1)));
         }
-        self.line("B", (pid, task), Some(at), &name, &args, "");
+        self.lines.event("B", (pid, task), Some(at), &name, &args, "");
         self.count_running(at);
     }
 
@@ -349,8 +336,8 @@ impl Trace {
         let (pid, what) = (lane.pid, std::mem::take(&mut lane.what));
         self.running += 1;
         let args: &[(&str, Arg)] = if how.is_empty() { &[] } else { &[("ended", Arg::Text(how))] };
-        self.line("E", (pid, task), Some(at), "", args, "");
-        self.line("B", (pid, task), Some(at), "runs", &[], "");
+        self.lines.event("E", (pid, task), Some(at), "", args, "");
+        self.lines.event("B", (pid, task), Some(at), "runs", &[], "");
         if !how.is_empty() {
             self.instant(task, at, &format!("{how}: {what}"), &[]);
         }
@@ -366,14 +353,14 @@ impl Trace {
             let extra = hold(object, task);
             let name = self.name_of(task);
             let args = [("held by", Arg::Text(&name)), ("since", Arg::Text(&place))];
-            self.line("b", (pid, task), Some(at), &format!("holds {label}"), &args, &extra);
+            self.lines.event("b", (pid, task), Some(at), &format!("holds {label}"), &args, &extra);
         }
     }
 
     fn released(&mut self, task: u64, at: u64, object: u64) {
         if self.held.remove(&(task, object)) {
             let pid = self.pid_of(task);
-            self.line("e", (pid, task), Some(at), "", &[], &hold(object, task));
+            self.lines.event("e", (pid, task), Some(at), "", &[], &hold(object, task));
         }
     }
 
@@ -382,19 +369,19 @@ impl Trace {
         let (from_pid, to_pid) = (self.pid_of(from.0), self.pid_of(to.0));
         self.arrows += 1;
         let id = format!(",\"cat\":\"flow\",\"id\":\"0x{:x}\"", self.pid << 32 | self.arrows);
-        self.line("s", (from_pid, from.0), Some(from.1), name, &[], &id);
-        self.line("f", (to_pid, to.0), Some(to.1), name, &[], &format!("{id},\"bp\":\"e\""));
+        self.lines.event("s", (from_pid, from.0), Some(from.1), name, &[], &id);
+        self.lines.event("f", (to_pid, to.0), Some(to.1), name, &[], &format!("{id},\"bp\":\"e\""));
     }
 
     fn instant_slice(&mut self, task: u64, at: u64, name: &str) {
         let pid = self.pid_of(task);
-        self.line("X", (pid, task), Some(at), name, &[], ",\"dur\":0");
+        self.lines.event("X", (pid, task), Some(at), name, &[], ",\"dur\":0");
     }
 
     fn instant(&mut self, task: u64, at: u64, name: &str, args: &[(&str, Arg)]) {
         let scope = if task == 0 { ",\"s\":\"p\"" } else { ",\"s\":\"t\"" };
         let pid = self.pid_of(task);
-        self.line("i", (pid, task), Some(at), name, args, scope);
+        self.lines.event("i", (pid, task), Some(at), name, args, scope);
     }
 
     fn command(&mut self, task: u64, at: u64, object: u64, pid: u32, text: Box<str>) {
@@ -407,7 +394,7 @@ impl Trace {
                 let (row, number) = (self.rows.len() - 1, self.rows.len());
                 let tid = COMMANDS + row as u64;
                 let name = format!("commands {number}");
-                self.line("M", (home, tid), None, "thread_name", &[("name", Arg::Text(&name))], "");
+                self.lines.event("M", (home, tid), None, "thread_name", &[("name", Arg::Text(&name))], "");
                 row
             }
         };
@@ -416,7 +403,7 @@ impl Trace {
         self.row_times[row] = began;
         let tid = COMMANDS + row as u64;
         let args = [("command", Arg::Text(&text)), ("pid", Arg::Number(pid.into()))];
-        self.line("B", (home, tid), Some(began), &text, &args, "");
+        self.lines.event("B", (home, tid), Some(began), &text, &args, "");
         self.commands.insert(object, Command { row, pid, text, home });
     }
 
@@ -437,12 +424,12 @@ impl Trace {
                 ("peak_kib", Arg::Number(i64::try_from(usage.peak_kib).unwrap_or(i64::MAX))),
             ]);
         }
-        self.line("E", (home, tid), Some(at), "", &args, "");
+        self.lines.event("E", (home, tid), Some(at), "", &args, "");
         if code != 0 {
             let how = if code < 0 { format!("signal {}", -code) } else { format!("exit code {code}") };
             let how = if note.is_empty() { how } else { format!("{how}, {note}") };
             let name = format!("failed ({how}): {text}");
-            self.line("i", (home, tid), Some(at), &name, &[("code", Arg::Number(code.into()))], ",\"s\":\"t\"");
+            self.lines.event("i", (home, tid), Some(at), &name, &[("code", Arg::Number(code.into()))], ",\"s\":\"t\"");
         }
         self.row_times[row] = at;
         self.rows[row] = None;
@@ -454,96 +441,26 @@ impl Trace {
     }
 
     fn count(&mut self, object: u64, at: u64, value: usize, label: &str) {
-        if self.counters.len() > REMEMBERED {
-            // Those that are forgotten begin anew.
-            self.flush_counters();
-            self.counters.clear();
-        }
-        let counter = self.counters.entry(object).or_insert_with(|| Counter {
-            name: if object == 0 { "running tasks".into() } else { format!("in {label}") },
-            written: 0,
-            pending: None,
-        });
-        let due = counter.written == 0 || at >= counter.written + COUNTING;
-        let before = counter.pending.take_if(|(when, _)| *when + COUNTING <= at || due);
-        if due {
-            counter.written = at;
-        } else {
-            counter.pending = Some((at, value));
-        }
-        let name = counter.name.clone();
-        if let Some((when, before)) = before.filter(|(when, _)| *when < at) {
-            self.write_count(&name, when, before);
-        }
-        if due {
-            self.write_count(&name, at, value);
+        let due = self.levels.count(object, at, value, label);
+        self.write_counts(due);
+    }
+
+    fn write_counts(&mut self, counts: Vec<Count>) {
+        for Count { name, at, value } in counts {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            self.lines.event("C", (self.pid, 0), Some(at), &name, &[("value", Arg::Number(value))], "");
         }
     }
 
-    fn write_count(&mut self, name: &str, at: u64, value: usize) {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        let pid = self.pid;
-        self.line("C", (pid, 0), Some(at), name, &[("value", Arg::Number(value))], "");
-    }
-
-    fn flush_counters(&mut self) {
-        let mut pending: Vec<(u64, String, u64, usize)> = self
-            .counters
-            .iter_mut()
-            .filter_map(|(object, c)| c.pending.take().map(|(at, value)| (*object, c.name.clone(), at, value)))
-            .collect();
-        pending.sort_unstable();
-        for (_, name, at, value) in pending {
-            self.write_count(&name, at, value);
-        }
-    }
-
-    /// One event. Times are microseconds in the file.
-    fn line(
-        &mut self,
-        ph: &str,
-        (pid, tid): (u64, u64),
-        at: Option<u64>,
-        name: &str,
-        args: &[(&str, Arg)],
-        extra: &str,
-    ) {
-        let out = &mut self.lines;
-        json::put(out, format_args!("{{\"ph\":\"{ph}\",\"pid\":{pid},\"tid\":{tid}"));
-        if let Some(at) = at {
-            json::put(out, format_args!(",\"ts\":{}.{:03}", at / 1000, at % 1000));
-        }
-        if !name.is_empty() {
-            out.push_str(",\"name\":");
-            json::quote(out, name);
-        }
-        out.push_str(extra);
-        if !args.is_empty() {
-            out.push_str(",\"args\":");
-            json::object(out, args);
-        }
-        out.push_str("},\n");
-    }
-
-    /// Writes what has come together. Where that fails it is said, once, and nothing more is written.
+    /// Writes what has come together.
     pub(super) fn write_out(&mut self) {
-        let lines = std::mem::take(&mut self.lines);
-        self.write_all(lines.as_bytes());
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() || self.is_broken {
-            return;
-        }
-        if let Err(error) = write_whole(&self.file, bytes) {
-            self.is_broken = true;
-            (self.say)(&format!("note: the trace ends here, it cannot be written: {error}\n"));
-        }
+        self.lines.flush();
     }
 
     /// Ends it: tasks that still run end with the program.
     pub(super) fn finish(&mut self) {
-        self.flush_counters();
+        let last = self.levels.flush();
+        self.write_counts(last);
         let mut left: Vec<u64> = self.lanes.keys().copied().collect();
         left.sort_unstable();
         for task in left {
@@ -554,9 +471,10 @@ impl Trace {
         for object in left {
             self.command_ended(self.last + 1, object, 0, "still ran at the end of the program", None);
         }
-        self.write_out();
-        if !self.is_worker {
-            self.write_all(b"{\"ph\":\"M\",\"pid\":0,\"tid\":0,\"name\":\"end_of_trace\",\"args\":{}}\n]\n");
+        if self.is_worker {
+            self.lines.flush();
+        } else {
+            self.lines.end();
         }
     }
 }
@@ -564,9 +482,4 @@ impl Trace {
 /// The ends of a hold find each other by the object and the task.
 fn hold(object: u64, task: u64) -> String {
     format!(",\"cat\":\"hold\",\"id2\":{{\"local\":\"0x{:x}\"}}", object << 24 | task & 0xff_ffff)
-}
-
-/// Writes all with as few calls as the system needs: lines of several processes do not mix.
-fn write_whole(mut file: &File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all(bytes)
 }

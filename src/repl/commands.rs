@@ -8,7 +8,7 @@ use super::{Next, Shared, show};
 use crate::kernel::current;
 use crate::observe::dump;
 use crate::script::arguments::nearest;
-use crate::script::entry::Ran;
+use crate::script::entry::{Ran, Session, functions_of};
 use crate::script::reference::{self, Entry};
 
 /// A command.
@@ -135,6 +135,9 @@ fn of_session(shared: &Arc<Shared>, word: &str) -> Option<String> {
     if let Some((name, parameters, comments)) = session.functions().into_iter().find(|(name, ..)| name == word) {
         return Some(format!("{name}({})\n\n{}\n", parameters.join(", "), comment(&comments)));
     }
+    if let Some(text) = of_import(&session, word) {
+        return Some(text);
+    }
     let (name, value) = session.variables().find(|(name, _)| *name == word)?;
     let kind = type_of(&shared.host, value);
     let (name, value) = (name.to_string(), value.flatten_clone());
@@ -142,6 +145,30 @@ fn of_session(shared: &Arc<Shared>, word: &str) -> Option<String> {
     let shown = show::value(&shared.host, &value, shared.window());
     let members: Vec<&Entry> = words::entries().iter().filter(|entry| entry.of.as_deref() == Some(&kind)).collect();
     Some(format!("{name}: {kind}\n{shown}\n\n{}", list(&members)))
+}
+
+/// What is said of an imported module, or of a function of one.
+fn of_import(session: &Session, word: &str) -> Option<String> {
+    let (module, function) = word.split_once("::").map_or((word, None), |(module, function)| (module, Some(function)));
+    let (_, imported) = session.imports().iter().find(|(name, _)| name == module)?;
+    let mut functions = functions_of(std::iter::once(imported.as_ref()));
+    functions.sort();
+    let usage = |name: &str, parameters: &[String]| format!("{module}::{name}({})", parameters.join(", "));
+    match function {
+        Some(wanted) => {
+            let (name, parameters, comments) = functions.into_iter().find(|(name, ..)| name == wanted)?;
+            Some(format!("{}\n\n{}\n", usage(&name, &parameters), comment(&comments)))
+        }
+        None => {
+            let line = |(name, parameters, comments): (String, Vec<String>, String)| {
+                format!("  {}  {}", usage(&name, &parameters), words::first_line(&comment(&comments)))
+                    .trim_end()
+                    .to_string()
+                    + "\n"
+            };
+            Some(functions.into_iter().map(line).collect())
+        }
+    }
 }
 
 /// Of one thing all there is to say; of a type or a module, a line for each of its own.

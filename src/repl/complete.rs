@@ -214,6 +214,9 @@ fn topics(session: &Session, prefix: &str) -> BTreeMap<String, String> {
             words.insert(name.clone(), described(&format!("{name}({})", parameters.join(", ")), &comment(&comments)));
         }
     }
+    for (name, _) in session.imports().iter().filter(|(name, _)| name.starts_with(prefix)) {
+        words.insert(name.to_string(), "imported module".to_string());
+    }
     words
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::termios::{isatty, tcgetwinsize};
+use rustix::termios::{isatty, tcgetattr, tcgetwinsize};
 
 use crate::command::relay;
 use crate::command::stream::Which;
@@ -259,12 +259,12 @@ fn by_person(shared: &Arc<Shared>, editor: &Arc<Mutex<Editor>>) -> Option<i32> {
             Ok(Ok(Some(Typed::Entry(text)))) => run(shared, &text),
             Ok(Ok(Some(Typed::Cleared) | None)) => Next::GoOn,
             Ok(Ok(Some(Typed::End))) => Next::End,
+            Ok(Err(error)) if is_hang_up(&error) => return hung_up(shared),
             // It may only have been slow to say where its cursor is.
             Ok(Err(error)) if failures < MOST_FAILURES && error.raw_os_error().is_none() => {
                 failures += 1;
                 continue;
             }
-            Ok(Err(error)) if error.raw_os_error() == Some(libc::EIO) => return hung_up(shared),
             Ok(Err(error)) => {
                 shared.host.say(&format!("error: cannot read from the terminal: {error}\n"));
                 return Some(1);
@@ -308,6 +308,12 @@ fn stopped(shared: &Shared, stop: &Stop) -> Option<Option<i32>> {
         }
         Stop::Ended | Stop::TimedOut | Stop::Cancelled | Stop::Deadlock(_) => None,
     }
+}
+
+/// True when this comes of the terminal's end, however the library words it.
+fn is_hang_up(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EIO)
+        || tcgetattr(rustix::stdio::stdin()).is_err_and(|errno| errno == rustix::io::Errno::IO)
 }
 
 /// The terminal is gone, which the system tells by a signal too, perhaps a moment later.

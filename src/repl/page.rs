@@ -14,7 +14,9 @@ pub fn flowed(text: &str, columns: usize) -> String {
         let is_fence = line.starts_with("```");
         let stays = in_code || is_fence || line.trim().is_empty() || line.starts_with(['#', '|']);
         in_code ^= is_fence;
-        if stays || line.starts_with([' ', '-']) {
+        // A line that is moved in goes on with the item above it, or is one of a list of its own.
+        let is_new = line.starts_with('-') || (line.starts_with(' ') && !paragraph.starts_with('-'));
+        if stays || is_new {
             break_up(&mut page, &paragraph, columns);
             paragraph.clear();
         }
@@ -26,7 +28,7 @@ pub fn flowed(text: &str, columns: usize) -> String {
         if !paragraph.is_empty() {
             paragraph.push(' ');
         }
-        paragraph.push_str(line);
+        paragraph.push_str(if paragraph.is_empty() { line } else { line.trim_start() });
     }
     break_up(&mut page, &paragraph, columns);
     page
@@ -67,8 +69,8 @@ mod tests {
 
     #[test]
     fn words_flow_and_code_stays() {
-        let text = "# A long heading stays\n\nOne two\nthree four five.\n\n- an item\n  of a list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
-        let narrow = "# A long heading stays\n\nOne two\nthree four\nfive.\n\n- an item\n  of a list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
+        let text = "# A long heading stays\n\nOne two\nthree four five.\n\n- an item\n    of a\n    list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
+        let narrow = "# A long heading stays\n\nOne two\nthree four\nfive.\n\n- an item\n    of a\n    list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
         assert_eq!(flowed(text, 12), narrow);
         assert_eq!(flowed("  Locks: Lock, RLock, Semaphore", 19), "  Locks: Lock,\n    RLock,\n    Semaphore\n");
         assert_eq!(flowed("a\nb\n", 80), "a b\n");

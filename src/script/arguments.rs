@@ -165,11 +165,28 @@ pub fn did_you_mean<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Str
     nearest(word, known).map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
 }
 
-/// The known word nearest to `word`, if it is near at all.
+/// The known word nearest to `word`, if it is near at all: a third of its letters may differ, as in rustc.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    closest(word, known, |letters| letters / 3)
+}
+
+/// The same among a few words, one of which is likely to be meant: so `push` finds `put`.
+pub fn nearest_of_few<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    closest(word, known, |letters| letters.div_ceil(3))
+}
+
+fn closest<'a>(word: &str, known: impl Iterator<Item = &'a str>, limit: fn(usize) -> usize) -> Option<String> {
+    let rate = |candidate: &str| match candidate.eq_ignore_ascii_case(word) {
+        true => 0,
+        false => strsim::damerau_levenshtein(word, candidate),
+    };
     known
-        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), candidate))
-        .filter(|(distance, candidate)| *distance > 0 && *distance <= candidate.len().max(word.len()).div_ceil(3))
+        .filter(|candidate| *candidate != word)
+        .map(|candidate| (rate(candidate), candidate))
+        .filter(|(distance, candidate)| {
+            let letters = candidate.chars().count().max(word.chars().count());
+            *distance <= limit(letters) && *distance < word.chars().count()
+        })
         .min()
         .map(|(_, candidate)| candidate.to_string())
 }

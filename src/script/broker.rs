@@ -27,7 +27,8 @@ use rhai::{Array, Dynamic, Map, NativeCallContext, Position};
 use serde_bytes::ByteBuf;
 
 use super::caught::caught_value;
-use super::encode::{Way, decode, encode, encode_error};
+use super::decode::decode;
+use super::encode::{Way, encode, encode_error};
 use super::handles::{self, Kind, identity};
 use super::host::{Host, run_in};
 use super::lending::{self, Lenders};

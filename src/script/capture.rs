@@ -296,7 +296,7 @@ fn address(node: &ASTNode) -> usize {
 }
 
 /// Rhai shows the statements of a function only as part of a script: so this makes one of it alone.
-fn body_of(definition: &Arc<ScriptFuncDef>) -> AST {
+pub(super) fn body_of(definition: &Arc<ScriptFuncDef>) -> AST {
     let mut module = Module::new();
     module.set_script_fn(definition.clone());
     AST::new_from_module(module)

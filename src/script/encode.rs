@@ -10,23 +10,23 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use rhai::{Array, Blob, Dynamic, FnPtr, Identifier, ImmutableString, Map};
+use rhai::{Array, Blob, Dynamic, FnPtr, ImmutableString, Map};
 use serde::Serialize;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeMap, Serializer};
 
 use super::arguments::type_for_people;
-use super::crossing::{self, Found, Shared};
+use super::crossing::{self, Found};
 use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
+use super::parcel::is_plain;
 use super::parts;
 use crate::kernel::object::ObjectId;
 use crate::worker::link::Link;
 use crate::worker::wire::MOST_DESCRIPTORS;
 
-/// Those of values in parts are [`parts`]'.
-mod tag {
+/// The keys of what MessagePack does not know; those of values in parts are [`parts`]'.
+pub(super) mod tag {
     pub const CHAR: u64 = 0;
     pub const RANGE: u64 = 1;
     pub const RANGE_INCLUSIVE: u64 = 2;
@@ -36,10 +36,6 @@ mod tag {
     pub const SHARED: u64 = 6;
     pub const HANDLE: u64 = 7;
 }
-
-/// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
-/// Measured to fit the stack of a task.
-const DEEPEST: usize = 700;
 
 /// A value that cannot cross.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,9 +85,18 @@ pub fn write(value: &Dynamic, luggage: &mut Luggage) -> Result<Vec<u8>, String> 
 /// # Errors
 /// As [`write`].
 pub fn write_array(values: &[Dynamic], luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+    with_luggage(luggage, |luggage| rmp_serde::to_vec(&SentArray { values, luggage }))
+}
+
+/// The same for several arrays, as one array of arrays.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_arrays(arrays: &[Vec<Dynamic>], luggage: &mut Luggage) -> Result<Vec<u8>, String> {
     with_luggage(luggage, |luggage| {
-        let parts: Vec<Sent> = values.iter().map(|value| Sent { value, luggage }).collect();
-        rmp_serde::to_vec(&parts)
+        let mut to = rmp_serde::Serializer::new(Vec::new());
+        to.collect_seq(arrays.iter().map(|values| SentArray { values, luggage }))?;
+        Ok(to.into_inner())
     })
 }
 
@@ -104,16 +109,6 @@ fn with_luggage(
     *luggage = kept.into_inner();
     luggage.seal();
     bytes.map_err(|error| error.to_string())
-}
-
-/// The value of such bytes, with this luggage.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
-    let mut from = rmp_serde::Deserializer::from_read_ref(bytes);
-    from.set_max_depth(DEEPEST);
-    Receiver { luggage }.deserialize(&mut from).map_err(|error| error.to_string())
 }
 
 /// An error's map. What is more than bytes is sent as the text it is shown as.
@@ -195,8 +190,15 @@ impl<'a> Inspection<'a> {
         self.find(value, &|| path.to_string())
     }
 
-    /// `path` is asked for only when there is something that cannot cross.
-    fn find(&mut self, value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+    /// The same; `path` is asked for only when there is something that cannot cross.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn find(&mut self, value: &Dynamic, path: &dyn Fn() -> String) -> Result<(), Refused> {
+        // Nearly always.
+        if is_plain(value) {
+            return Ok(());
+        }
         if let Some(items) = value.read_lock::<Array>() {
             let mut items = items.iter().enumerate();
             return items.try_for_each(|(i, item)| self.find(item, &|| format!("{}[{i}]", path())));
@@ -250,17 +252,9 @@ pub fn type_of(value: &Dynamic) -> String {
     type_for_people(&with_host(|host| host.engine().map_type_name(value.type_name()).to_string()))
 }
 
+/// Of those that are no list and no plain value.
 fn is_bytes(value: &Dynamic) -> bool {
-    value.is_unit()
-        || value.is_bool()
-        || value.is_int()
-        || value.is_float()
-        || value.is_char()
-        || value.is_string()
-        || value.is_blob()
-        || value.is::<Range<i64>>()
-        || value.is::<RangeInclusive<i64>>()
-        || parts::has_parts(value)
+    value.is_blob() || value.is::<Range<i64>>() || value.is::<RangeInclusive<i64>>() || parts::has_parts(value)
 }
 
 /// Where a field of a map sits, as a script would write it.
@@ -287,6 +281,19 @@ struct Sent<'a> {
 impl Serialize for Sent<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let value = self.value;
+        // Most values are these, and all the questions below take longer than what is to be done.
+        if value.is_int() {
+            return to.serialize_i64(value.as_int().map_err(S::Error::custom)?);
+        }
+        if value.is_float() {
+            return to.serialize_f64(value.as_float().map_err(S::Error::custom)?);
+        }
+        if value.is_bool() {
+            return to.serialize_bool(value.as_bool().map_err(S::Error::custom)?);
+        }
+        if value.is_unit() {
+            return to.serialize_unit();
+        }
         let part = |value| Sent { value, luggage: self.luggage };
         let stow = |bytes: &[u8]| self.luggage.borrow_mut().stow(bytes).map(|(file, at)| (file, at, bytes.len()));
         if let Some(text) = value.read_lock::<ImmutableString>() {
@@ -328,13 +335,22 @@ impl Serialize for Sent<'_> {
         if let Some(shared) = crossing::pack(value, &mut self.luggage.borrow_mut()) {
             return tagged(to, tag::SHARED, &shared.map_err(S::Error::custom)?);
         }
-        match (value.as_int(), value.as_float(), value.as_bool(), value.as_char()) {
-            (Ok(number), ..) => to.serialize_i64(number),
-            (_, Ok(number), ..) => to.serialize_f64(number),
-            (_, _, Ok(flag), _) => to.serialize_bool(flag),
-            (.., Ok(character)) => tagged(to, tag::CHAR, &character),
-            _ => to.serialize_unit(),
+        match value.as_char() {
+            Ok(character) => tagged(to, tag::CHAR, &character),
+            Err(_) => to.serialize_unit(),
         }
+    }
+}
+
+/// Values to be written as an array.
+struct SentArray<'a> {
+    values: &'a [Dynamic],
+    luggage: &'a RefCell<Luggage>,
+}
+
+impl Serialize for SentArray<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.values.iter().map(|value| Sent { value, luggage: self.luggage }))
     }
 }
 
@@ -344,163 +360,12 @@ fn tagged<S: Serializer>(to: S, tag: u64, content: &impl Serialize) -> Result<S:
     map.end()
 }
 
-/// Reads a value.
-#[derive(Clone, Copy)]
-struct Receiver<'a> {
-    luggage: &'a Luggage,
-}
-
-impl<'de> DeserializeSeed<'de> for Receiver<'_> {
-    type Value = Dynamic;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Dynamic, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-/// A key of a map: a name of the script's, or a number of ours.
-enum Key {
-    Name(Identifier),
-    Tag(u64),
-}
-
-struct KeyReader;
-
-impl<'de> DeserializeSeed<'de> for KeyReader {
-    type Value = Key;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Key, D::Error> {
-        from.deserialize_any(self)
-    }
-}
-
-impl Visitor<'_> for KeyReader {
-    type Value = Key;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
-        Ok(Key::Name(name.into()))
-    }
-
-    fn visit_u64<E: Error>(self, tag: u64) -> Result<Key, E> {
-        Ok(Key::Tag(tag))
-    }
-}
-
-impl<'de> Visitor<'de> for Receiver<'_> {
-    type Value = Dynamic;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a value of a script")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Dynamic, E> {
-        Ok(Dynamic::UNIT)
-    }
-
-    fn visit_bool<E: Error>(self, flag: bool) -> Result<Dynamic, E> {
-        Ok(flag.into())
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Dynamic, E> {
-        Ok(number.into())
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Dynamic, E> {
-        i64::try_from(number).map(Dynamic::from).map_err(E::custom)
-    }
-
-    fn visit_f64<E: Error>(self, number: f64) -> Result<Dynamic, E> {
-        Ok(number.into())
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Dynamic, E> {
-        Ok(text.into())
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Dynamic, E> {
-        Ok(Dynamic::from_blob(bytes.to_vec()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Dynamic, A::Error> {
-        // What is said of the length is not believed before it has come.
-        let mut array = Array::with_capacity(items.size_hint().unwrap_or(0).min(4096));
-        while let Some(item) = items.next_element_seed(self)? {
-            array.push(item);
-        }
-        Ok(array.into())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Dynamic, A::Error> {
-        let mut map = Map::new();
-        while let Some(key) = entries.next_key_seed(KeyReader)? {
-            match key {
-                Key::Name(name) => {
-                    map.insert(name, entries.next_value_seed(self)?);
-                }
-                Key::Tag(tag) => return self.special(tag, &mut entries),
-            }
-        }
-        Ok(map.into())
-    }
-}
-
-impl Receiver<'_> {
-    fn fetch<'de, A: MapAccess<'de>>(self, entries: &mut A) -> Result<Vec<u8>, A::Error> {
-        let (file, place, length) = entries.next_value()?;
-        self.luggage.fetch(file, place, length).map_err(A::Error::custom)
-    }
-
-    fn special<'de, A: MapAccess<'de>>(self, tag: u64, entries: &mut A) -> Result<Dynamic, A::Error> {
-        match tag {
-            tag::CHAR => Ok(entries.next_value::<char>()?.into()),
-            tag::RANGE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..end)),
-            tag::RANGE_INCLUSIVE => entries.next_value::<(i64, i64)>().map(|(start, end)| Dynamic::from(start..=end)),
-            tag::FUNCTION => {
-                let content = entries.next_value_seed(self)?.try_cast::<Array>().unwrap_or_default();
-                let Ok([name, captured]) = <[Dynamic; 2]>::try_from(content) else {
-                    return Err(A::Error::custom("it is no function"));
-                };
-                let name = name.into_immutable_string().map_err(A::Error::custom)?;
-                let function = function(&name);
-                let mut function = function.ok_or_else(|| A::Error::custom(format!("unknown function {name}")))?;
-                function.set_curry(captured.try_cast::<Array>().unwrap_or_default());
-                Ok(function.into())
-            }
-            tag::HANDLE => {
-                let handle = self.luggage.handle(entries.next_value()?).cloned();
-                handle.ok_or_else(|| A::Error::custom("a handle in it did not come"))
-            }
-            kind @ (parts::COMMAND | parts::COMPLETED | parts::RESPONSE) => {
-                parts::value(kind, entries.next_value_seed(self)?).map_err(A::Error::custom)
-            }
-            tag::BIG_BLOB => Ok(Dynamic::from_blob(self.fetch(entries)?)),
-            tag::BIG_TEXT => {
-                let text = String::from_utf8(self.fetch(entries)?).map_err(A::Error::custom)?;
-                Ok(text.into())
-            }
-            tag::SHARED => entries.next_value::<Shared>()?.unpack(self.luggage).map_err(A::Error::custom),
-            _ => Err(A::Error::custom("unknown kind of value")),
-        }
-    }
-}
-
-/// The function of this name, which for a closure is known only where its source is.
-fn function(name: &str) -> Option<FnPtr> {
-    match with_host(|host| host.closure(name)) {
-        Some(definition) => Some(FnPtr::from(definition)),
-        None => FnPtr::new(name).ok(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kernel::threads::STACK_SIZE;
     use crate::kernel::{Kernel, Setup};
+    use crate::script::decode::decode;
     use crate::script::host::{Host, Output, run_in};
 
     struct Nowhere;

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::caught::birth_frame;
+use super::decode::{decode, decode_arrays};
 use super::done::Done;
-use super::encode::{self, Inspection, Refused, Way, decode, encode, encode_error};
+use super::encode::{self, Inspection, Refused, Way, encode, encode_error};
 use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
 use super::parcel::Parcel;
+use super::series::Series;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
 use crate::exec;
@@ -47,12 +49,23 @@ struct Form {
     quiet: bool,
 }
 
-/// What is to be done with the calls of a job.
+/// What is to be done with a job.
 #[derive(Clone, Copy, PartialEq)]
 enum Manner {
     Once,
-    Each,
     Quietly,
+}
+
+/// The arguments on their way: of one call, or of one call each.
+enum Given<'a> {
+    Once(&'a [Dynamic]),
+    Each(&'a [Vec<Dynamic>]),
+}
+
+/// What has arrived.
+enum Work {
+    Once(Job, Manner),
+    Each(Callable, Vec<Vec<Dynamic>>),
 }
 
 /// A job on its way to another process, once `inspection` finds nothing that cannot cross.
@@ -60,7 +73,7 @@ enum Manner {
 /// # Errors
 /// `SendError`.
 pub fn pack(ctx: &NativeCallContext, job: &Job, inspection: Inspection) -> Outcome<Packed> {
-    pack_calls(ctx, job, Manner::Once, inspection)
+    pack_job(ctx, job, Manner::Once, inspection)
 }
 
 /// The same for a job that several processes do: nothing can move there.
@@ -70,7 +83,11 @@ pub fn pack(ctx: &NativeCallContext, job: &Job, inspection: Inspection) -> Outco
 pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
     let mut inspection = Inspection::of(Way::Down);
     inspection.copies_only(true);
-    pack_calls(ctx, job, Manner::Quietly, inspection)
+    pack_job(ctx, job, Manner::Quietly, inspection)
+}
+
+fn pack_job(ctx: &NativeCallContext, job: &Job, manner: Manner, inspection: Inspection) -> Outcome<Packed> {
+    pack_calls(ctx, &job.function, job.this.clone(), &Given::Once(&job.args), manner, inspection)
 }
 
 /// The same for calls of a function, one for each list of arguments.
@@ -80,11 +97,10 @@ pub fn pack_for_all(ctx: &NativeCallContext, job: &Job) -> Outcome<Packed> {
 pub fn pack_each(
     ctx: &NativeCallContext,
     function: &Callable,
-    calls: Vec<Vec<Dynamic>>,
+    calls: &[Vec<Dynamic>],
     inspection: Inspection,
 ) -> Outcome<Packed> {
-    let args = calls.into_iter().map(Dynamic::from).collect();
-    pack_calls(ctx, &Job { function: function.clone(), this: None, args }, Manner::Each, inspection)
+    pack_calls(ctx, function, None, &Given::Each(calls), Manner::Once, inspection)
 }
 
 fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
@@ -106,42 +122,71 @@ pub fn check_calls<'a>(
 ) -> Outcome<()> {
     let pointer = Dynamic::from(function.pointer().clone());
     // Each may go with a message of its own.
-    let of_one = |value: &Dynamic, path: &str| inspection().check(value, path);
+    let of_one = |value: &Dynamic, path: &dyn Fn() -> String| inspection().find(value, path);
     let mut args =
         calls.iter().enumerate().flat_map(|(i, call)| call.iter().enumerate().map(move |(j, arg)| (i, j, arg)));
-    of_one(&pointer, "f")
-        .and_then(|()| args.try_for_each(|(i, j, arg)| of_one(arg, &format!("args[{i}][{j}]"))))
+    of_one(&pointer, &|| "f".into())
+        .and_then(|()| args.try_for_each(|(i, j, arg)| of_one(arg, &|| format!("args[{i}][{j}]"))))
         .map_err(|refused| send_error(ctx, refused))
 }
 
-fn pack_calls(ctx: &NativeCallContext, job: &Job, manner: Manner, mut inspection: Inspection) -> Outcome<Packed> {
-    let global = job.function.global();
+fn pack_calls(
+    ctx: &NativeCallContext,
+    function: &Callable,
+    this: Option<Dynamic>,
+    given: &Given,
+    manner: Manner,
+    mut inspection: Inspection,
+) -> Outcome<Packed> {
+    let global = function.global();
     let name = |id: Option<&str>| id.map(str::to_string);
     let refused = |refused: Refused| send_error(ctx, refused);
-    let call = [Dynamic::from(job.function.pointer().clone()), job.this.clone().unwrap_or_default()];
+    let call = [Dynamic::from(function.pointer().clone()), this.unwrap_or_default()];
     // Looked at one by one, for the sake of the path.
     inspection.check(&call[0], "f").and_then(|()| inspection.check(&call[1], "the object")).map_err(refused)?;
-    for (i, arg) in job.args.iter().enumerate() {
-        inspection.check(arg, &format!("args[{i}]")).map_err(refused)?;
-    }
+    given.check(&mut inspection).map_err(refused)?;
     let mut luggage = Luggage::default();
     let failed = |what| Problem::new(ctx, "SendError", format!("{}(): {what}", ctx.fn_name())).thrown();
-    let (constants, absent) = constants_of(&job.function, &mut inspection);
+    let (constants, absent) = constants_of(function, &mut inspection);
     let form = Form {
-        source: job.function.source().map(str::to_string),
-        line: job.function.position().line().unwrap_or(0),
-        column: job.function.position().position().unwrap_or(0),
+        source: function.source().map(str::to_string),
+        line: function.position().line().unwrap_or(0),
+        column: function.position().position().unwrap_or(0),
         libraries: global.lib.iter().filter_map(|module| name(module.id())).collect(),
         imports: global.scan_imports_raw().filter_map(|(n, m)| Some((n.to_string(), name(m.id())?))).collect(),
         constants: ByteBuf::from(encode::write(&constants, &mut luggage).map_err(failed)?),
         absent,
         call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
-        args: ByteBuf::from(encode::write_array(&job.args, &mut luggage).map_err(failed)?),
-        each: manner == Manner::Each,
+        args: ByteBuf::from(given.write(&mut luggage).map_err(failed)?),
+        each: matches!(given, Given::Each(_)),
         quiet: manner == Manner::Quietly,
     };
     let bytes = rmp_serde::to_vec(&form).map_err(|error| failed(error.to_string()))?;
     Ok(Packed { bytes, luggage })
+}
+
+impl Given<'_> {
+    /// Finds what cannot cross.
+    fn check(&self, inspection: &mut Inspection) -> Result<(), Refused> {
+        match self {
+            Given::Once(args) => {
+                let mut args = args.iter().enumerate();
+                args.try_for_each(|(i, arg)| inspection.find(arg, &|| format!("args[{i}]")))
+            }
+            Given::Each(calls) => {
+                let mut args =
+                    calls.iter().enumerate().flat_map(|(i, call)| (0..).zip(call).map(move |(j, a)| (i, j, a)));
+                args.try_for_each(|(i, j, arg)| inspection.find(arg, &|| format!("args[{i}][{j}]")))
+            }
+        }
+    }
+
+    fn write(&self, luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+        match self {
+            Given::Once(args) => encode::write_array(args, luggage),
+            Given::Each(calls) => encode::write_arrays(calls, luggage),
+        }
+    }
 }
 
 /// The constants that can cross, and the others with what they hold.
@@ -162,7 +207,7 @@ fn constants_of(function: &Callable, inspection: &mut Inspection) -> (Dynamic, V
     (crossing.into(), absent)
 }
 
-fn unpack(host: &Host, packed: &Packed) -> Result<(Job, Manner), String> {
+fn unpack(host: &Host, packed: &Packed) -> Result<Work, String> {
     let form: Form = rmp_serde::from_slice(&packed.bytes).map_err(|error| error.to_string())?;
     let engine = host.engine();
     let mut global = engine.new_global_runtime_state();
@@ -189,17 +234,22 @@ fn unpack(host: &Host, packed: &Packed) -> Result<(Job, Manner), String> {
     let line = u16::try_from(form.line).unwrap_or(0);
     let position =
         if line == 0 { Position::NONE } else { Position::new(line, u16::try_from(form.column).unwrap_or(0)) };
-    let job = Job {
-        function: Callable::arrived(function, global, position),
-        this: (!this.is_unit()).then_some(this),
-        args: decode(&form.args, &packed.luggage)?.try_cast::<Array>().unwrap_or_default(),
-    };
-    let manner = match (form.each, form.quiet) {
-        (true, _) => Manner::Each,
-        (false, true) => Manner::Quietly,
-        (false, false) => Manner::Once,
-    };
-    Ok((job, manner))
+    let function = Callable::arrived(function, global, position);
+    if form.each {
+        return Ok(Work::Each(function, decode_arrays(&form.args, &packed.luggage)?));
+    }
+    let args = decode(&form.args, &packed.luggage)?.try_cast::<Array>().unwrap_or_default();
+    let manner = if form.quiet { Manner::Quietly } else { Manner::Once };
+    Ok(Work::Once(Job { function, this: (!this.is_unit()).then_some(this), args }, manner))
+}
+
+impl Work {
+    fn function(&self) -> &Callable {
+        match self {
+            Work::Once(job, _) => &job.function,
+            Work::Each(function, _) => function,
+        }
+    }
 }
 
 /// What became of an errand, with what belongs to it.
@@ -254,17 +304,17 @@ fn perform_unguarded(host: &Arc<Host>, packed: Packed) -> Performed {
         let unpacked = unpack(host, &packed);
         // What is big in it is not kept while the function runs.
         drop(packed);
-        let (job, manner) = match unpacked {
-            Ok(job) => job,
+        let work = match unpacked {
+            Ok(work) => work,
             Err(why) => {
                 return Performed::Reply(not_sent(format!("the function cannot be called in the process: {why}")));
             }
         };
-        let source = job.function.source().map(str::to_string);
-        let result = match manner {
-            Manner::Each => call_each(job),
-            Manner::Once => job.call(),
-            Manner::Quietly => job.call().map(|_| Dynamic::UNIT),
+        let source = work.function().source().map(str::to_string);
+        let result = match work {
+            Work::Each(function, calls) => call_each(function, calls),
+            Work::Once(job, Manner::Once) => job.call(),
+            Work::Once(job, Manner::Quietly) => job.call().map(|_| Dynamic::UNIT),
         };
         match result {
             Ok(value) => match encode(&value, "the result", host.way_back()) {
@@ -276,12 +326,12 @@ fn perform_unguarded(host: &Arc<Host>, packed: Packed) -> Performed {
     })
 }
 
-fn call_each(mut job: Job) -> Outcome<Dynamic> {
-    job.function.move_here();
-    let calls = job.args.into_iter().map(|args| args.try_cast::<Array>().unwrap_or_default());
-    let results: Outcome<Array> = calls.map(|args| job.function.call(args)).collect();
+fn call_each(mut function: Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Dynamic> {
+    function.move_here();
+    let mut series = Series::of(&function, &calls);
+    let results: Outcome<Array> = calls.into_iter().map(|args| series.call(args)).collect();
     tasks::forget_task();
-    results.map(Dynamic::from)
+    results.map(Dynamic::from_array)
 }
 
 fn failed(error: Thrown, source: Option<&str>) -> Performed {

@@ -13,7 +13,8 @@ use std::time::Duration;
 use rhai::{Array, Dynamic, Engine, FnAccess, FuncRegistration, Map, Module, NativeCallContext, RhaiFunc, Shared};
 
 use super::callbacks;
-use super::encode::{Inspection, Way, decode, write, write_array};
+use super::decode::decode;
+use super::encode::{Inspection, Way, write, write_array};
 use super::handles::{self, Kind, far_object};
 use super::host::mark;
 use super::luggage::Luggage;

@@ -5,7 +5,7 @@ use rhai::{Array, Dynamic, FnPtr, GlobalRuntimeState, ImmutableString, NativeCal
 use super::engine::MAX_CALLS;
 use super::handler::settled;
 use super::host::host;
-use super::parcel::{detach, make_content_over};
+use super::parcel::{detach, is_plain, make_content_over};
 use super::throw::{Outcome, throw};
 use super::{capture, constants};
 use crate::kernel::{Holder, threads};
@@ -166,6 +166,10 @@ fn named(ctx: &NativeCallContext, name: &ImmutableString) -> Outcome<FnPtr> {
 pub fn pack_arguments(ctx: &NativeCallContext, args: Array, holder: &Holder) -> Outcome<Vec<Dynamic>> {
     args.into_iter()
         .map(|arg| {
+            // Nearly always.
+            if !arg.is_shared() && is_plain(&arg) {
+                return Ok(arg);
+            }
             let arg = detach(ctx, arg, holder)?;
             capture::check(ctx, &arg)?;
             Ok(arg)

@@ -10,6 +10,7 @@ use rhai::{Array, Dynamic, NativeCallContext};
 
 use super::chunks::Chunks;
 use super::done::Done;
+use super::failure::Failure;
 use super::function::{Callable, pack_arguments};
 use super::host::{Host, host, run_in};
 use super::iterate::Place;
@@ -159,6 +160,16 @@ impl Gathering {
             let parts: Vec<JobFuture> = std::mem::take(&mut state.parts).into_iter().flatten().collect();
             (parts, state.stopped.take().flatten())
         };
+        let first_failure = parts.iter().find_map(|part| match part.look(|done| done.cloned()) {
+            Ok(Some(Done::Failed(failure))) => Some(failure),
+            _ => None,
+        });
+        if let (Some(failure), true) = (first_failure, parts.iter().all(|part| part.stage() != Stage::Cancelled)) {
+            // As it is: where this task was made, which happens to be the last, has nothing to do with it.
+            count_as_seen(parts.iter().filter(|part| !has_failed_with(part, &failure)));
+            self.whole.finish(Done::Failed(failure));
+            return;
+        }
         let results: Outcome<Array> = run_in(&self.host, || {
             self.place.call(|ctx| {
                 let chunks = parts.iter().map(|part| chunk_result(ctx, part, None)).collect::<Outcome<Vec<_>>>()?;
@@ -169,6 +180,10 @@ impl Gathering {
             count_as_seen(parts.iter());
         }
         let whole = &self.whole;
-        whole.finish(run_in(&self.host, || -> Done { conclude(results.map(Dynamic::from), whole.core(), None) }));
+        whole.finish(run_in(&self.host, || -> Done { conclude(results.map(Dynamic::from_array), whole.core(), None) }));
     }
+}
+
+fn has_failed_with(part: &JobFuture, failure: &Arc<Failure>) -> bool {
+    matches!(part.look(|done| done.cloned()), Ok(Some(Done::Failed(its))) if Arc::ptr_eq(&its, failure))
 }

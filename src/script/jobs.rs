@@ -17,6 +17,7 @@ use super::iterate::{Place, Stream};
 use super::luggage::Packed;
 use super::parcel::Parcel;
 use super::progress::Progress;
+use super::series::Series;
 use super::tasks::{Job, conclude, forget_task};
 use super::team::Team;
 use super::throw::{Outcome, call, throw};
@@ -118,7 +119,7 @@ pub(super) fn submit_chunk(
     if pool.on.is_processes() {
         let errand = Errand {
             name: function.name().to_string(),
-            content: errand::pack_each(ctx, function, chunk, pool.inspection())?,
+            content: errand::pack_each(ctx, function, &chunk, pool.inspection())?,
         };
         hand(Body::Elsewhere(errand))?;
         return Ok(future);
@@ -127,9 +128,10 @@ pub(super) fn submit_chunk(
     let body = move || {
         run_in(&host, || {
             function.move_here();
-            let results: Outcome<Array> = chunk.into_iter().map(|args| function.call(args)).collect();
+            let mut series = Series::of(&function, &chunk);
+            let results: Outcome<Array> = chunk.into_iter().map(|args| series.call(args)).collect();
             forget_task();
-            conclude(results.map(Dynamic::from), &core, function.source())
+            conclude(results.map(Dynamic::from_array), &core, function.source())
         })
     };
     hand(Body::Here(Box::new(body)))?;

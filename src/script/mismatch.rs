@@ -3,7 +3,7 @@
 use rhai::{Engine, FuncInfo, NativeCallContext};
 
 use super::api::{is_module, module_names};
-use super::arguments::{did_you_mean, type_for_people};
+use super::arguments::{did_you_mean, nearest_of_few, type_for_people};
 use super::host::Host;
 
 /// What to say about a call.
@@ -242,12 +242,8 @@ fn no_method(engine: &Engine, name: &str, given: &[String], signatures: &[Signat
         return None;
     }
     let first = simple_type(first);
-    let is_handle = is_method_of(&first) && first != "Fn" && first != "Iterator";
-    let hint = if is_handle {
-        did_you_mean(name, methods_of(engine, &first).iter().map(String::as_str))
-    } else {
-        String::new()
-    };
+    let is_handle = is_method_of(&first) && first != "Fn";
+    let hint = if is_handle { hint_for_method(engine, name, &first) } else { String::new() };
     let are_methods = owners.iter().all(|kind| is_method_of(kind));
     if !are_methods && !is_handle {
         return None;
@@ -256,10 +252,37 @@ fn no_method(engine: &Engine, name: &str, given: &[String], signatures: &[Signat
         owners.sort_unstable();
         owners.dedup();
         format!("; it is for {}", owners.join(", "))
+    } else if hint.is_empty() {
+        list_of_methods(engine, "it", &first)
     } else {
         hint
     };
     Some(format!("{} has no {name}(){hint}", type_for_people(&first)))
+}
+
+/// `; did you mean …?` among the methods of a type.
+fn hint_for_method(engine: &Engine, name: &str, kind: &str) -> String {
+    let near = nearest_of_few(name, methods_of(engine, kind).iter().map(String::as_str));
+    near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"))
+}
+
+/// All that could have been meant of a type of orch's.
+fn list_of_methods(engine: &Engine, subject: &str, kind: &str) -> String {
+    match methods_of(engine, kind) {
+        none if none.is_empty() => String::new(),
+        methods => format!("; {subject} has {}", methods.join(", ")),
+    }
+}
+
+/// What there is in a module of orch's, when nothing of that is near to `function`.
+fn hint_for_member(engine: &Engine, module: &str, function: &str) -> String {
+    let prefix = format!("{module}::");
+    let all = names(engine);
+    let members: Vec<&str> = all.iter().filter_map(|name| name.strip_prefix(&prefix)).collect();
+    match nearest_of_few(function, members.iter().copied()) {
+        Some(near) => format!("; did you mean \"{module}::{near}\"?"),
+        None => format!("; {module} has {}", members.join(", ")),
+    }
 }
 
 /// The names of a type's methods.
@@ -272,7 +295,8 @@ fn methods_of(engine: &Engine, kind: &str) -> Vec<String> {
         },
         true,
     );
-    methods.retain(|name| name.starts_with(|c: char| c.is_alphabetic()) && !name.contains('$'));
+    // Functions with a large initial make another thing of it.
+    methods.retain(|name| name.starts_with(char::is_lowercase) && !name.contains('$'));
     methods.sort_unstable();
     methods.dedup();
     methods
@@ -311,9 +335,19 @@ fn unknown(host: &Host, name: &str, given: &[String]) -> Mismatch {
     // A function of a module that was imported is known by its own name only.
     let hint = match name.rsplit_once("::") {
         Some((module, function)) if !is_module(module) => did_you_mean(function, of_scripts.iter().map(String::as_str)),
-        _ => {
+        Some((module, function)) => hint_for_member(host.engine(), module, function),
+        None => {
+            let kind = given.first().map(|kind| simple_type(kind)).filter(|kind| is_method_of(kind));
             let known = names(host.engine());
-            did_you_mean(name, known.iter().chain(&of_scripts).map(String::as_str))
+            let hints: [&dyn Fn() -> String; 3] = [
+                &|| kind.as_ref().map_or_else(String::new, |kind| hint_for_method(host.engine(), name, kind)),
+                &|| did_you_mean(name, known.iter().chain(&of_scripts).map(String::as_str)),
+                &|| {
+                    let list = |kind: &String| list_of_methods(host.engine(), &type_for_people(kind), kind);
+                    kind.as_ref().map_or_else(String::new, list)
+                },
+            ];
+            hints.iter().map(|hint| hint()).find(|hint| !hint.is_empty()).unwrap_or_default()
         }
     };
     Mismatch { message: format!("there is no function {name:?}{hint}"), is_type_error: false }

@@ -101,7 +101,7 @@ struct TooDeep;
 
 /// Numbers, strings and the like hold nothing. Strings are immutable and may be shared.
 pub fn is_plain(value: &Dynamic) -> bool {
-    value.is_unit() || value.is_int() || value.is_float() || value.is_bool() || value.is_string() || value.is_char()
+    value.is_int() || value.is_string() || value.is_float() || value.is_bool() || value.is_unit() || value.is_char()
 }
 
 fn own(value: &mut Dynamic, holder: &Holder, depth: usize) -> Result<(), TooDeep> {

@@ -5,6 +5,9 @@ use rhai::{Array, Dynamic, Map, ParseError, ParseErrorType};
 use super::host::Host;
 use super::source::{EACH, Source};
 
+/// No more is shown of a line of the script.
+const WIDEST: usize = 96;
+
 /// The exit status of a program that nobody saved from this error: 3 for a deadlock, 128 + n for a signal, else 1.
 pub fn status_of(map: &Map) -> i32 {
     match text(map, "kind").as_str() {
@@ -144,12 +147,26 @@ fn excerpt_at(host: &Host, name: &str, line: usize, column: usize, note: &str) -
     let mut text = format!("  --> {shown_name}:{line}:{column}{note}\n");
     if let Some(code) = source.as_deref().and_then(|s: &Source| s.line(line)).filter(|code| !code.trim().is_empty()) {
         let margin = " ".repeat(line.to_string().len());
+        let (code, column) = window(code.trim_end(), column.max(1));
         // Tabs keep their width if the blanks before the caret are tabs too.
-        let indent: String =
-            code.chars().take(column.saturating_sub(1)).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
-        text.push_str(&format!("{margin} |\n{line} | {}\n{margin} | {indent}^\n", code.trim_end()));
+        let indent: String = code.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+        text.push_str(&format!("{margin} |\n{line} | {code}\n{margin} | {indent}^\n"));
     }
     text
+}
+
+/// What is shown of a line, and the column in that: of a long one, which a terminal would wrap so that the caret points
+/// nowhere, the part around the column.
+fn window(code: &str, column: usize) -> (String, usize) {
+    let letters: Vec<char> = code.chars().collect();
+    if letters.len() <= WIDEST {
+        return (code.to_string(), column);
+    }
+    let start = (column - 1).saturating_sub(WIDEST / 2).min(letters.len() - WIDEST);
+    let end = start + WIDEST;
+    let (before, after) = (if start > 0 { "…" } else { "" }, if end < letters.len() { "…" } else { "" });
+    let part: String = letters[start..end].iter().collect();
+    (format!("{before}{part}{after}"), column - start + before.chars().count())
 }
 
 fn describe_frame(frame: &Map) -> String {

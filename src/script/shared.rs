@@ -23,7 +23,7 @@ pub struct List(Arc<Cell<Parcel>>);
 pub struct Table(Arc<Cell<Parcel>>);
 
 macro_rules! shared {
-    ($name:ident, $kind:literal) => {
+    ($name:ident, $kind:literal, $count:ident) => {
         impl $name {
             /// A new one with this content.
             ///
@@ -43,12 +43,26 @@ macro_rules! shared {
             fn core(&self) -> &Arc<ObjectCore> {
                 self.0.core()
             }
+
+            fn state(&self) -> String {
+                self.0.glance(|parcel| $count(parcel.peek())).unwrap_or_default()
+            }
         }
     };
 }
 
-shared!(List, "SharedList");
-shared!(Table, "SharedMap");
+shared!(List, "SharedList", items);
+shared!(Table, "SharedMap", entries);
+
+fn items(list: &Dynamic) -> String {
+    let count = list.read_lock::<Array>().map_or(0, |list| list.len());
+    format!("{count} {}", if count == 1 { "item" } else { "items" })
+}
+
+fn entries(map: &Dynamic) -> String {
+    let count = map.read_lock::<Map>().map_or(0, |map| map.len());
+    format!("{count} {}", if count == 1 { "entry" } else { "entries" })
+}
 
 impl List {
     /// A copy of the items as they are now.

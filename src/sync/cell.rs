@@ -152,6 +152,11 @@ impl<T: Send + 'static> Cell<T> {
         look(&self.value.lock())
     }
 
+    /// Looks at the value if nobody is at it in this moment. Does not block.
+    pub fn glance<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.value.try_lock().map(|value| look(&value))
+    }
+
     /// Changes the value from within an update.
     pub fn replace<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         change(&mut self.value.lock())

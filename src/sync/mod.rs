@@ -1,7 +1,7 @@
 //! The primitives: locks, signals, shared values, queues, futures.
 //!
 //! Each is a small state machine over the kernel's door and is generic over what it carries. Each states its invariant in
-//! its first comment; `tests/explore.rs` tries it under every schedule of small cases.
+//! its first comment; `tests/kernel/explore/` tries it under every schedule of small cases.
 
 pub mod barrier;
 pub mod cell;

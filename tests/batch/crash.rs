@@ -37,11 +37,13 @@ struct Site {
     files: tempfile::TempDir,
     family: Family,
     by: By,
+    /// How often orch was ended there.
+    ended: u64,
 }
 
 impl Site {
     fn new(by: By) -> Site {
-        let site = Site { files: tempfile::tempdir().unwrap(), family: Family::new(), by };
+        let site = Site { files: tempfile::tempdir().unwrap(), family: Family::new(), by, ended: 0 };
         std::fs::write(site.folder().join("job"), JOB).unwrap();
         let template = site.template();
         let options = "#{ jobs: 4, joblog: \"log\", resume: true, order: \"none\" }";
@@ -107,8 +109,8 @@ impl Site {
         let child = self.start();
         let pid = child.id().to_string();
         let signal = SIGNALS[fastrand::usize(..SIGNALS.len())];
-        // Early enough to meet it at work, most of the time.
-        let moment = Duration::from_micros(fastrand::u64(..300_000));
+        // Early enough to meet it at work, most of the time; later and later where it comes to nothing in so short a time.
+        let moment = Duration::from_micros(fastrand::u64(..300_000) * (1 + self.ended / 8));
         std::thread::sleep(moment);
         drop(Command::new("kill").args([&format!("-{signal}"), &pid]).stderr(Stdio::null()).status());
         let after = format!("{signal} after {moment:?}");
@@ -121,6 +123,7 @@ impl Site {
         let is_done = self.done();
         assert!(before.is_subset(&is_done), "the log has lost something: {after}");
         assert!(seen.status != 0 || is_done.len() == JOBS, "{after} {}", seen.for_people());
+        self.ended += u64::from(seen.status != 0);
         seen.status != 0
     }
 }

@@ -55,20 +55,25 @@ fn the_status_is_the_number_of_failures_or_that_of_the_one_that_halted() {
 
 #[test]
 fn halting_now_ends_what_runs_and_soon_lets_it_end() {
-    let jobs = [":::", "sleep 0.3; exit 5", "sleep 50; echo late", "echo never"];
+    let jobs =
+        [":::", "until test -e two; do sleep 0.02; done; exit 5", "touch two; sleep 50; echo late", "echo never"];
     let now = map(&["-j2", "--halt", "now,fail=1"].into_iter().chain(jobs).collect::<Vec<_>>()).run();
-    let told =
-        "1 of 3 jobs failed:\n  1 `sleep 0.3; exit 5`: exit code 5\n  1 ended before it was over, 1 not started\n";
+    let told = "1 of 3 jobs failed:\n  1 `until test -e two; do sleep 0.02; done; exit 5`: exit code 5\n  1 ended before it was over, 1 not started\n";
     now.is(5, "", told);
-    let jobs = [":::", "exit 5", "sleep 1; echo late", "echo never"];
+    let jobs =
+        [":::", "until test -e two; do sleep 0.02; done; exit 5", "touch two; sleep 0.3; echo late", "echo never"];
     let soon = map(&["-j2", "--halt", "soon", "--halt-after", "1"].into_iter().chain(jobs).collect::<Vec<_>>()).run();
-    soon.is(5, "late\n", "1 of 3 jobs failed:\n  1 `exit 5`: exit code 5\n  1 not started\n");
+    soon.is(
+        5,
+        "late\n",
+        "1 of 3 jobs failed:\n  1 `until test -e two; do sleep 0.02; done; exit 5`: exit code 5\n  1 not started\n",
+    );
 }
 
 #[test]
 fn the_job_log_is_that_of_gnu_parallel() {
     let jobs = ["echo hi", "exit 3", "kill -9 $$", "no-such-program-here", "sleep 60", "printf '%s' 'a\nb\tc'"];
-    let words: Vec<&str> = ["--joblog", "log", "--timeout", "1", ":::"].into_iter().chain(jobs).collect();
+    let words: Vec<&str> = ["--joblog", "log", "--timeout", "5", ":::"].into_iter().chain(jobs).collect();
     let program = map(&words);
     let log = program.own_folder().join("log");
     let mut child = program.command().spawn().unwrap();

@@ -1,6 +1,6 @@
 //! A running orch is asked from outside: `orch dump`, `orch top`; and what it says itself when its end takes long.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::whole::live::Live;
 use super::whole::program::{LIMIT, Seen, orch};
@@ -126,7 +126,9 @@ fn an_end_that_takes_long_is_explained() {
     assert_eq!(live.end().status, 143);
     // Who ends in a moment says nothing.
     let live = Live::ready("print(\"ready\"); sleep(600);\n");
+    let begun = Instant::now();
     live.signal("TERM");
     let seen = live.end();
-    assert!(!seen.stderr.contains("still waiting"), "{}", seen.for_people());
+    let was_held_up = begun.elapsed() > Duration::from_secs(1);
+    assert!(was_held_up || !seen.stderr.contains("still waiting"), "{}", seen.for_people());
 }

@@ -72,7 +72,7 @@ fn the_table_of_a_simulated_run_is_repeatable() {
     assert_eq!((seen.status, seen.stdout.as_str()), (0, ""));
     for line in [
         "--- 4.000 s, simulated\n",
-        "tasks      5, 0 processes, at most 5 at once\n",
+        "tasks      5, processes 0, at most 5 at once\n",
         "commands   1, 1 failed, 4.000 s; slowest",
     ] {
         assert!(seen.stderr.contains(line), "{line}: {}", seen.stderr);

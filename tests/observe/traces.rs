@@ -65,6 +65,19 @@ fn items_wakings_and_starts_have_arrows_and_queues_a_depth() {
     assert!(held.len() == 5 && held[0]["args"]["held by"] == "Thread-1" && held[0]["args"]["since"] == "script.rhai:2");
 }
 
+/// What is got from a process that has ended comes from where that was.
+#[test]
+fn arrows_begin_in_simulated_processes_that_have_ended() {
+    let script = "let q = Queue(); spawn_process(|| { q.put(1); sleep(1); }).join(); sleep(1); q.get();\n";
+    let program = Program::script_with(&["run", "--sim", "--trace", "t.json"], script);
+    let path = program.own_folder().join("t.json");
+    assert!(program.command().status().unwrap().success());
+    let events = whole(&std::fs::read_to_string(path).unwrap());
+    let put = events.iter().find(|event| event["ph"] == "s" && event["name"] == "put").unwrap();
+    let got = events.iter().find(|event| event["ph"] == "f" && event["name"] == "put").unwrap();
+    assert_ne!(put["pid"], got["pid"]);
+}
+
 #[test]
 fn a_killed_program_leaves_a_trace_with_what_it_waited_for() {
     let script = "let l = Lock(); l.acquire();\nspawn_thread(|| l.acquire());\nprint(\"ready\"); sleep(600);\n";

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::whole::family::eventually;
 use crate::whole::program::{Program, finish};
 use crate::{signal, start};
 
@@ -89,7 +90,8 @@ fn what_is_stored_comes_back_and_transactions_are_done_or_not() {
             db.execute("INSERT INTO u VALUES (2)");
         }));
         entered.wait();
-        sleep(0.1);
+        // It is at work once more was written than is kept in memory.
+        while fs::stat("file.db-wal").size < 1_000_000 { sleep(0.01); }
         t.cancel();
         try { t.join(); } catch (e) { print(`${e.message.contains("rolled back")} ${count(file)}`); }
         with file as f { f.execute("INSERT INTO u VALUES (9)"); print(count(f)); }
@@ -287,6 +289,9 @@ fn a_program_that_is_killed_leaves_whole_transactions() {
         let mut child = start(&program);
         std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 8]).unwrap();
         thread::sleep(Duration::from_millis(20 + round * 17));
+        if round == 5 && before == 0 {
+            eventually(|| (look::<i64>(&path, "SELECT count(*) FROM t") > 0).then_some(()), || "nothing comes".into());
+        }
         signal(&child, if round % 3 == 2 { "INT" } else { "KILL" });
         finish(child, "writers".into());
         let count = look::<i64>(&path, "SELECT count(*) FROM t");

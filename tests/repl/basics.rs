@@ -183,6 +183,11 @@ fn commands_and_help_say_what_is_to_be_said() {
     screen.shows("did you mean \"print\"?");
     screen.enters("help Lock.locked");
     screen.shows("### `lock.locked()`");
+    screen.enters("import \"lib\" as lib");
+    screen.enters("help lib");
+    screen.shows("\n  lib::double(n)  Doubles a number.\n");
+    screen.enters("help lib::double");
+    screen.shows("\nlib::double(n)\n\nDoubles a number.\n");
     screen.enters("help");
     screen.shows("  hash: md5, sha256\n");
     screen.shows(":time EXPR      run it, and say how long it took");

@@ -21,7 +21,8 @@ fn is_stopped(screen: &mut Screen, entry: &str, keys: &str) {
 #[test]
 fn ctrl_c_stops_what_runs_and_not_the_repl() {
     let mut screen = repl();
-    screen.enters("let l = Lock(); let owner = spawn_thread(|| { l.acquire(); sleep(10000); })");
+    screen.enters("let l = Lock(); let held = Event();");
+    screen.enters("let owner = spawn_thread(|| { l.acquire(); held.set(); sleep(10000); }); held.wait()");
     is_stopped(&mut screen, "print(\"ru\" + \"ns\"); loop { }", CTRL_C);
     is_stopped(&mut screen, "print(\"ru\" + \"ns\"); l.acquire()", CTRL_C);
     is_stopped(&mut screen, "print(\"ru\" + \"ns\"); sleep(10000)", CTRL_C);
@@ -129,6 +130,29 @@ fn a_command_has_the_terminal_and_gives_it_back() {
 }
 
 #[test]
+fn a_command_whose_lines_nobody_takes_gives_way_to_the_prompt() {
+    let mut screen = repl();
+    screen.enters("let ended = cmd(\"seq\", 3).lines()");
+    screen.enters("let reads = sh(\"read x; echo got $x\").lines()");
+    // The reader was interrupted in its reading: what is typed now is not its.
+    screen.enters("6 * 7");
+    screen.shows("\n42\n");
+    screen.types("sh(\"read y; echo had $y\").run();\r");
+    screen.until("the terminal to be lent", |screen| screen.is_cooked());
+    screen.types("for run\n");
+    screen.shows("had for run\n");
+    screen.at_prompt();
+    screen.enters("for line in ended { print(`<${line}>`) }");
+    screen.shows("\n<1>\n<2>\n<3>\n");
+    // It is waited for, so it has the terminal again.
+    screen.types("for line in reads { print(line) }\r");
+    screen.until("the terminal to be lent", |screen| screen.is_cooked());
+    screen.types("for lines\n");
+    screen.shows("got for lines\n");
+    assert_eq!(screen.leaves().0.status, 0);
+}
+
+#[test]
 fn a_deadlock_is_told_and_what_could_still_be_done_is_none() {
     let mut screen = repl();
     screen.enters("let l = Lock(); l.acquire()");
@@ -146,9 +170,10 @@ fn a_deadlock_is_told_and_what_could_still_be_done_is_none() {
 #[test]
 fn the_end_waits_for_threads_and_ctrl_c_ends_the_wait() {
     let mut screen = repl();
-    screen.enters("let t = spawn_thread(|| { sleep(0.3); print(\"do\" + \"ne\"); });");
+    screen.enters("let t = spawn_thread(|| { while !fs::exists(\"go\") { sleep(0.05); } print(\"do\" + \"ne\"); });");
     screen.types(CTRL_D);
     screen.shows("note: waiting for 1 thread or process to end; Ctrl-C cancels");
+    std::fs::write(screen.folder().join("go"), "").unwrap();
     let (seen, folder) = screen.end();
     assert!(seen.status == 0 && seen.stdout.contains("\r\ndone"), "{}", seen.for_people());
     let mut screen = Screen::start(&[], &[], (24, 80), folder);
@@ -209,9 +234,10 @@ fn kill(pid: u32, signal: &str) {
 #[test]
 fn what_is_typed_while_an_entry_runs_is_run_after_it() {
     let mut screen = repl();
-    screen.types("sh(\"echo ru'n's; sleep 0.5\").run();\r");
+    screen.types("sh(\"echo ru'n's; until test -e go; do sleep 0.05; done\").run();\r");
     screen.until("the entry to run", |screen| screen.text().lines().last() == Some("runs"));
     screen.types("fn f(n) {\r  n * 3\r}\rf(5)\r`and ${f(6)}`\r1 + ");
+    std::fs::write(screen.folder().join("go"), "").unwrap();
     screen.until("what was typed ahead", |screen| screen.line() == "orch> 1 +");
     let text = screen.text();
     let wanted = "orch> fn f(n) {\n  ...   n * 3\n  ... }\norch> f(5)\n15\norch> `and ${f(6)}`\n\"and 18\"\norch> 1 +";

@@ -134,7 +134,7 @@ impl Screen {
         let begun = Instant::now();
         while !holds(self) {
             assert!(
-                begun.elapsed() < LIMIT / 4,
+                begun.elapsed() < LIMIT,
                 "{what} did not come; the cursor is at {:?}, on the screen:\n{}\n---\n{:?}",
                 self.parser.screen().cursor_position(),
                 self.text(),

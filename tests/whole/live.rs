@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-use super::program::{LIMIT, Program, Seen, finish};
+use super::family::eventually;
+use super::program::{LIMIT, Program, Seen, finish, orch};
 
 /// See the module.
 pub struct Live {
@@ -143,7 +144,17 @@ impl Live {
         }
     }
 
-    /// What came on stderr so far.
+    /// Waits until so many lines of what `orch dump` says of it contain this.
+    #[track_caller]
+    pub fn waits(&self, wanted: &str, times: usize) {
+        let dump = || orch(["dump", &self.pid().to_string()]).run().stdout;
+        eventually(
+            || (dump().matches(wanted).count() >= times).then_some(()),
+            || format!("{wanted:?} is not there {times} times:\n{}", dump()),
+        );
+    }
+
+    /// What came on stdout so far.
     pub fn seen_stdout(&self) -> &str {
         &self.stdout.seen
     }

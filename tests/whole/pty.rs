@@ -15,6 +15,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
+use super::family::{eventually, processes};
 use super::program::{LIMIT, Seen, finish};
 
 /// Ctrl-C, Ctrl-Z, Ctrl-D, Ctrl-\.
@@ -103,19 +104,35 @@ impl Pty {
         self.ours.write_all(text.as_bytes()).unwrap();
     }
 
-    /// Waits until this is shown, after all that was waited for before.
+    /// Waits until this is shown, after all that was waited for before; what was shown until then.
     #[track_caller]
-    pub fn shows(&mut self, wanted: &str) {
+    pub fn shows(&mut self, wanted: &str) -> String {
         loop {
             if let Some(at) = self.seen[self.passed..].find(wanted) {
+                let before = self.seen[self.passed..self.passed + at].to_string();
                 self.passed += at + wanted.len();
-                return;
+                return before;
             }
             match self.shown.recv_timeout(LIMIT) {
                 Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
                 Err(_) => panic!("{wanted:?} was not shown; this was:\n{}", self.seen),
             }
         }
+    }
+
+    /// Waits until a process with this in its command line has the terminal, and runs.
+    #[track_caller]
+    pub fn is_lent_to(&self, words: &str) {
+        let has_it = |pid: u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+            let [state, _, group, session, _, foreground, ..] = fields[..] else { return false };
+            state != "T" && group == foreground && session == self.pid().to_string()
+        };
+        eventually(
+            || processes().iter().any(|(pid, line)| line.contains(words) && has_it(*pid)).then_some(()),
+            || format!("{words:?} does not have the terminal; it showed:\n{}", self.seen),
+        );
     }
 
     /// True while lines are echoed and edited by the terminal.

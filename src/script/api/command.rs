@@ -108,9 +108,10 @@ pub fn lines(
     left_early: Option<Ended>,
 ) -> Stream {
     let mut left_early = left_early;
+    child.rest();
     Stream::new(move || {
-        let line = place.call(|ctx| calling(ctx, || child.read_line(which, None)));
-        match line {
+        child.resume();
+        let next = match place.call(|ctx| calling(ctx, || child.read_line(which, None))) {
             Ok(Some(line)) => Some(Ok(String::from_utf8_lossy(&line).into_owned().into())),
             Ok(None) => {
                 let verdict = over.take().map_or(Ok(()), |over| place.call(|ctx| over(ctx)));
@@ -118,7 +119,9 @@ pub fn lines(
                 verdict.err().map(Err)
             }
             Err(thrown) => Some(Err(thrown)),
-        }
+        };
+        child.rest();
+        next
     })
 }
 

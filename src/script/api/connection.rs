@@ -5,7 +5,8 @@ use rhai::{Array, Dynamic, NativeCallContext};
 
 use crate::kernel::Holder;
 use crate::script::arguments::seconds;
-use crate::script::encode::{Way, decode, encode};
+use crate::script::decode::decode;
+use crate::script::encode::{Way, encode};
 use crate::script::flights;
 use crate::script::handles::Connection as ConnectionHandle;
 use crate::script::luggage::{Luggage, Packed};
