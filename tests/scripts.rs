@@ -6,7 +6,7 @@ mod whole;
 use std::collections::BTreeMap;
 
 use whole::program::{Seen, orch};
-use whole::{files, golden, stem};
+use whole::{files, golden, number, stem};
 
 /// What is put before and behind the name of a script that needs more than its name.
 const CALLS: &[(&str, &[&str], &[&str])] = &[
@@ -45,14 +45,14 @@ fn every_script_says_what_it_is_to_say() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let names = names();
+    // That of seed 0 is kept in a file: see above.
+    let rounds = number("ORCH_ROUNDS", 2);
     let mut first = BTreeMap::new();
-    for round in 0..100 {
-        let name = &names[round % names.len()];
-        for seed in [0, 7] {
-            let seen = run(name, seed);
-            let before = first.entry((name, seed)).or_insert_with(|| seen.for_people());
-            assert_eq!(*before, seen.for_people(), "{name} with seed {seed} differs in round {round}");
+    for round in 0..rounds {
+        for name in names() {
+            let seen = run(&name, 7);
+            let before = first.entry(name.clone()).or_insert_with(|| seen.for_people());
+            assert_eq!(*before, seen.for_people(), "{name} differs in round {round}");
         }
     }
 }
@@ -179,9 +179,10 @@ fn never_more_than_five(lines: &[&str]) -> bool {
 
 #[test]
 fn promises_hold_under_other_schedules() {
+    let seeds = number("ORCH_SEEDS", 4);
     let broken: Vec<String> = names()
         .iter()
-        .flat_map(|name| (1..=6).map(move |seed| (name, seed)))
+        .flat_map(|name| (1..=seeds).map(move |seed| (name, seed)))
         .filter_map(|(name, seed)| promise(name, &run(name, seed)).err().map(|e| format!("seed {seed}: {e}")))
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));

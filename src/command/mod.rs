@@ -24,6 +24,7 @@ pub mod helper;
 pub mod launch;
 pub mod leader;
 pub mod mock;
+pub mod pause;
 pub mod processes;
 pub mod pty;
 pub mod quote;

@@ -15,8 +15,9 @@ use rustix::stdio::stdin;
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetpgrp, tcsetattr};
 
 use super::leader::Leader;
+use super::pause::pause;
 use super::processes::{self, Stat};
-use crate::kernel::os::{give_foreground_to, set_foreground_group, stop_here, without_ttou};
+use crate::kernel::os::{give_foreground_to, set_foreground_group, without_ttou};
 use crate::kernel::threads;
 
 /// Who of this program has the terminal.
@@ -217,7 +218,7 @@ impl Loan {
         let me = std::process::id().cast_signed();
         let beside = |p: &Stat| p.group == self.ours.as_raw_nonzero().get() && p.pid != me;
         processes::all().iter().filter(|p| beside(p)).for_each(|p| _ = processes::send(p, Signal::TSTP));
-        stop_here();
+        pause();
         if is_in_front(self.ours) {
             self.hand_over();
             if let Some(modes) = &modes {

@@ -6,20 +6,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::threads;
+use super::{stopwatch, threads};
 
 type Call = Box<dyn FnOnce() + Send>;
 
 #[derive(Default)]
 struct Table {
-    calls: BTreeMap<(Instant, u64), Call>,
+    calls: BTreeMap<(Duration, u64), Call>,
     issued: u64,
     /// The thread sleeps until this; `None` while it does not sleep, or has not been started.
-    sleeps_until: Option<Instant>,
+    sleeps_until: Option<Duration>,
     runs: bool,
 }
 
@@ -36,7 +36,7 @@ fn clock() -> &'static Clock {
 
 /// A call that is still to come, unless this is dropped.
 #[derive(Debug)]
-pub struct Alarm(Option<(Instant, u64)>);
+pub struct Alarm(Option<(Duration, u64)>);
 
 /// Sees to it that alarms ring. To be called before something is begun that needs them to end.
 ///
@@ -57,7 +57,7 @@ pub fn prepare() -> io::Result<()> {
 /// A delay beyond what the clock can tell never comes. Where alarms were not prepared and the system cannot start the thread,
 /// `call` is called at once: alarms end things, and better too soon than never.
 pub fn after(delay: Duration, call: impl FnOnce() + Send + 'static) -> Alarm {
-    let Some(when) = Instant::now().checked_add(delay) else {
+    let Some(when) = stopwatch::now().checked_add(delay) else {
         return Alarm(None);
     };
     if prepare().is_err() {
@@ -92,7 +92,7 @@ impl Drop for Alarm {
 fn serve(clock: &Clock) {
     let mut table = clock.table.lock();
     loop {
-        let now = Instant::now();
+        let now = stopwatch::now();
         let next = table.calls.first_key_value().map(|(key, _)| *key);
         match next {
             Some(key) if key.0 <= now => {
@@ -102,7 +102,7 @@ fn serve(clock: &Clock) {
             }
             Some((when, _)) => {
                 table.sleeps_until = Some(when);
-                clock.sooner.wait_until(&mut table, when);
+                clock.sooner.wait_for(&mut table, when - now);
                 table.sleeps_until = None;
             }
             None => {
@@ -125,9 +125,10 @@ mod tests {
             let said = said.clone();
             move || _ = said.send(what)
         };
-        let _late = after(Duration::from_millis(60), say(2));
+        // The one that rings first is set last, however late that is.
+        let _late = after(Duration::from_secs(2), say(2));
         let _soon = after(Duration::from_millis(20), say(1));
-        drop(after(Duration::from_millis(40), say(3)));
+        drop(after(Duration::from_secs(1), say(3)));
         let _never = after(Duration::MAX, say(4));
         assert_eq!(heard.recv_timeout(Duration::from_secs(30)), Ok(1));
         assert_eq!(heard.recv_timeout(Duration::from_secs(30)), Ok(2));

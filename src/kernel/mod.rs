@@ -36,6 +36,7 @@ pub mod real;
 pub mod schedule;
 pub mod sim;
 pub mod site;
+pub mod stopwatch;
 pub mod task;
 pub mod threads;
 pub mod waiters;

@@ -13,12 +13,13 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
 use super::door::{Operation, Stop, block, check};
 use super::object::{Enders, ObjectCore, Waitable};
+use super::stopwatch;
 use super::task::current;
 use super::threads;
 use super::waiters::Waker;
@@ -111,13 +112,13 @@ impl<T: Send> Waitable for Call<T> {
 
 fn keep_turn<T>(call: &Call<T>, limit: Option<Duration>) -> Result<Caught<T>, Stop> {
     let task = current();
-    let until = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let until = limit.and_then(|limit| stopwatch::now().checked_add(limit));
     let mut state = call.state.lock();
     loop {
         if let Some(result) = state.result.take() {
             return Ok(result);
         }
-        if until.is_some_and(|until| Instant::now() >= until) {
+        if until.is_some_and(|until| stopwatch::now() >= until) {
             return Err(Stop::TimedOut);
         }
         call.done.wait_for(&mut state, LOOK);

@@ -70,15 +70,13 @@ pub fn without_ttou<R>(body: impl FnOnce() -> R) -> R {
     with_mask(libc::SIG_BLOCK, libc::SIGTTOU, body)
 }
 
-/// Stops this process as Ctrl-Z does; comes back when it is let go on. Sent to this very thread: a signal for the process as a
-/// whole may be taken by another thread, while this one still runs on.
+/// Stops this process; comes back when it is let go on. Sent to this very thread: a signal for the process as a whole may be
+/// taken by another thread, while this one still runs on. STOP and not TSTP, which orch hears itself.
 pub fn stop_here() {
-    with_mask(libc::SIG_UNBLOCK, libc::SIGTSTP, || {
-        // SAFETY: raises a signal that has its usual effect, which is to stop all threads; no memory is touched.
-        unsafe {
-            libc::raise(libc::SIGTSTP);
-        }
-    });
+    // SAFETY: raises a signal that nobody can catch and whose effect is to stop all threads; no memory is touched.
+    unsafe {
+        libc::raise(libc::SIGSTOP);
+    }
 }
 
 /// Runs `body` with one signal blocked or not blocked in this thread.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::os;
 use super::readiness::Source;
+use super::stopwatch;
 use super::task::{Task, parked, run_as};
 use super::threads;
 
@@ -30,22 +31,23 @@ pub(super) fn pauses() -> u32 {
 
 /// See the module.
 pub struct RealWorld {
-    start: Instant,
+    /// When its time began: by its own clock, and by that of the system.
+    start: Duration,
+    epoch: u64,
 }
 
 impl RealWorld {
     /// A world whose time starts now.
     pub fn new() -> RealWorld {
-        RealWorld { start: Instant::now() }
+        RealWorld { start: stopwatch::now(), epoch: os::monotonic() }
     }
 
     pub(super) fn now(&self) -> Duration {
-        self.start.elapsed()
+        stopwatch::now().saturating_sub(self.start)
     }
 
     pub(super) fn epoch(&self) -> u64 {
-        let since = u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX);
-        os::monotonic().saturating_sub(since)
+        self.epoch
     }
 
     pub(super) fn wall_clock(&self) -> f64 {

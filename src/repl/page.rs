@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn words_flow_and_code_stays() {
         let text = "# A long heading stays\n\nOne two\nthree four five.\n\n- an item\n    of a\n    list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
-        let narrow = "# A long heading stays\n\nOne two\nthree four\nfive.\n\n- an item\n    of a\n    list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
+        let narrow = "# A long heading stays\n\nOne two\nthree four\nfive.\n\n- an item of\n    a list\n- b\n\n```rhai\nlet a_long_line = 1;\n```\n";
         assert_eq!(flowed(text, 12), narrow);
         assert_eq!(flowed("  Locks: Lock, RLock, Semaphore", 19), "  Locks: Lock,\n    RLock,\n    Semaphore\n");
         assert_eq!(flowed("a\nb\n", 80), "a b\n");

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::names::{Signal, Usual};
 use super::system::System;
 use crate::command::child;
+use crate::command::pause::pause;
 use crate::kernel::events::Event;
 use crate::kernel::handling::HandlerError;
 use crate::kernel::task::alert;
@@ -210,6 +211,7 @@ impl Rules {
                 return result;
             }
             (Usual::Ends, None) => kernel.request_exit_now(signal.status()),
+            (Usual::Stops, Some(_)) if signal.number == libc::SIGTSTP => pause(),
             (Usual::Stops, Some(system)) => return system.let_act(signal),
             (Usual::Stops, None) | (Usual::Nothing, _) => {}
         }

@@ -21,14 +21,15 @@ pub struct System {
 }
 
 impl System {
-    /// Begins to hear those that ask the program to stop, and QUIT, and passes on to `rules` what comes.
+    /// Begins to hear those that ask the program to end, QUIT, and TSTP, and passes on to `rules` what comes.
     ///
     /// # Errors
     /// When the system refuses the handlers or the thread.
     pub fn listen(rules: &Arc<Rules>) -> io::Result<System> {
         let ignored = Ignored::now();
         let at_first: BTreeSet<i32> = Signal::all()
-            .filter(|s| matches!(s.usual(), Usual::Asks | Usual::Dumps) && !ignored.contains(s.number))
+            .filter(|s| matches!(s.usual(), Usual::Asks | Usual::Dumps) || s.number == libc::SIGTSTP)
+            .filter(|s| !ignored.contains(s.number))
             .map(|s| s.number)
             .collect();
         let signals = Signals::new(&at_first)?;

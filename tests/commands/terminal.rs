@@ -145,6 +145,44 @@ fn ctrl_z_stops_orch_with_the_command_and_fg_lets_both_go_on() {
     assert_eq!(terminal.end().status, 5);
 }
 
+/// What runs beside orch, in groups and a session of its own, is stopped too; and no clock counts that time.
+#[test]
+fn ctrl_z_stops_all_commands_and_the_clock() {
+    let Session { mut terminal, _program } = in_a_shell(
+        "let all = [cmd(\"sleep\", 1000).start(), cmd(\"sleep\", 1000).pty().start()];\n\
+         let wall = time(); let clock = monotonic();\n\
+         print(`pids ${all.map(|child| child.pid)}`);\n\
+         while !fs::exists(\"go\") { sleep(0.01); }\n\
+         print(`stood for ${((time() - wall) - (monotonic() - clock)).to_int()} s`);",
+    );
+    terminal.types("$ORCH run script.rhai\n");
+    let said = terminal.shows("]\r\n");
+    let pids = said[said.find("pids [").unwrap() + 6..].trim().trim_end_matches(']').to_string();
+    let all_are = |wanted: fn(char) -> bool| {
+        let state = |pid: &str| {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().rsplit(") ").next().unwrap().chars().next()
+        };
+        pids.split(", ").all(|pid| state(pid).is_some_and(wanted))
+    };
+    terminal.types(CTRL_Z);
+    terminal.shows("Stopped");
+    terminal.shows("prompt> ");
+    // They were sent the signal before orch stopped.
+    let stopped = (0..6000).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        all_are(|state| state == 'T')
+    });
+    assert!(stopped, "{pids} are not stopped");
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    terminal.types("touch go; fg\n");
+    let said = terminal.shows(" s\r\n");
+    let stood: u64 = said[said.find("stood for ").unwrap() + 10..].trim_end().trim_end_matches(" s").parse().unwrap();
+    assert!(stood >= 2, "{said}");
+    terminal.shows("prompt> ");
+    terminal.types("exit\n");
+    terminal.end();
+}
+
 /// Stopped in the background it goes on there with `bg`, and can be ended.
 #[test]
 fn a_stopped_orch_is_ended_with_its_command() {

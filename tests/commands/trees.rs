@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::whole;
 use crate::whole::family::{EVERYONE, Family, eventually, processes};
@@ -11,7 +12,7 @@ use crate::whole::program::{Program, Seen};
 
 /// A script that starts everyone as `child`, says "ready", and goes on with `then`.
 fn with_everyone(family: &Family, then: &str) -> String {
-    format!("let child = sh(`{}`).kill_after(0.5).start();\nprint(\"ready\");\n{then}\n", family.everyone())
+    format!("let child = sh(`{}`).kill_after(0.2).start();\nprint(\"ready\");\n{then}\n", family.everyone())
 }
 
 /// Runs `then` beside everyone, once all are there, and waits for the end.
@@ -89,19 +90,24 @@ fn a_timeout_leaves_no_sleeper() {
 #[test]
 fn signals_end_all() {
     for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
-        for then in ["child.wait();", "sleep(1000);", "let n = 0; loop { n += 1; }"] {
-            let mut family = Family::new();
-            let live = Live::ready(&with_everyone(&family, then));
-            family.wait_for(EVERYONE);
-            if then.ends_with(");") {
-                live.waits("\"main\": waits in ", 1);
+        // At once, since each mostly waits for the grace of those who are deaf.
+        thread::scope(|scope| {
+            for then in ["child.wait();", "sleep(1000);", "let n = 0; loop { n += 1; }"] {
+                scope.spawn(move || {
+                    let mut family = Family::new();
+                    let live = Live::ready(&with_everyone(&family, then));
+                    family.wait_for(EVERYONE);
+                    if then.ends_with(");") {
+                        live.waits("\"main\": waits in ", 1);
+                    }
+                    live.signal(signal);
+                    let seen = live.end();
+                    let reports = seen.stderr.matches("error:").count();
+                    assert!(seen.status == status && reports == 1, "{signal} {then}: {}", seen.for_people());
+                    family.is_gone();
+                });
             }
-            live.signal(signal);
-            let seen = live.end();
-            let reports = seen.stderr.matches("error:").count();
-            assert!(seen.status == status && reports == 1, "{signal} {then}: {}", seen.for_people());
-            family.is_gone();
-        }
+        });
     }
 }
 

@@ -148,7 +148,7 @@ for n, all in [(1, 1), (2, 3), (9, 5)]:
             print(seen.snapshot()); attempt(|| b.parties); attempt(|| b.n_waiting); attempt(|| b.broken);
             attempt(|| b.wait(0.01)); attempt(|| b.broken); attempt(|| b.wait()); attempt(|| b.reset()); attempt(|| b.broken);
             attempt(|| b.abort()); attempt(|| b.broken); attempt(|| b.wait(1)); attempt(|| b.reset());
-            let t = spawn_thread(|| attempt(|| b.wait())); sleep(0.1); attempt(|| b.n_waiting); b.reset(); t.join();
+            let t = spawn_thread(|| attempt(|| b.wait())); while b.n_waiting == 0 { sleep(0.01); } attempt(|| b.n_waiting); b.reset(); t.join();
             attempt(|| b.broken);
             let ran = Value(0); let one = Barrier(1, #{action: || ran.add(1)});
             attempt(|| one.wait()); attempt(|| one.wait()); attempt(|| ran.value);
@@ -213,7 +213,7 @@ p.put(1); attempt(lambda: p.put("a"))
         r#"
             let p = ThreadPoolExecutor(1); let open = Event();
             let a = p.submit(|| { open.wait(); 7 }); let b = p.submit(|| 2); let c = p.submit(|| throw "no");
-            sleep(0.1);
+            while !a.running() { sleep(0.01); }
             attempt(|| a.running()); attempt(|| a.done()); attempt(|| b.running()); attempt(|| a.cancel()); attempt(|| b.cancel());
             attempt(|| b.cancel()); attempt(|| b.cancelled()); attempt(|| b.done()); attempt(|| b.result()); attempt(|| b.exception());
             attempt(|| a.result(0.01)); attempt(|| a.exception(0.01));
@@ -256,12 +256,12 @@ attempt(lambda: p.submit(lambda: 1))
             attempt(|| it.next()); attempt(|| { try { return it.next(); } catch (e) { throw e.value } });
             print(it.to_array());
             attempt(|| p.map(|n| sleep(n), [0.3], #{timeout: 0.05}).to_array());
-            let fs = [0.5, 0.1, 0.3].map(|n| p.submit(|n| { sleep(n); n }, n));
+            let fs = [1.2, 0.1, 0.5].map(|n| p.submit(|n| { sleep(n); n }, n));
             for f in as_completed(fs) { print(f.result()); }
             attempt(|| { for f in as_completed([p.submit(|| sleep(0.2))], #{timeout: 0.01}) { } });
             attempt(|| { try { p.map(|n| { throw `bad ${n}` }, 0..9).to_array() } catch (e) { throw e.value } });
             let no = p.submit(|| { throw "no" }); let yes = p.submit(|| 1);
-            let one = ThreadPoolExecutor(1); one.submit(|| sleep(0.1)); let never = one.submit(|| 1); never.cancel();
+            let one = ThreadPoolExecutor(1); one.submit(|| sleep(1)); let never = one.submit(|| 1); never.cancel();
             let r = wait([yes, never, no], #{return_when: "first_error"}); attempt(|| r.done.contains(no));
             let r = wait([yes, never], #{return_when: "first_error"}); attempt(|| r.done.len());
             let r = wait([]); attempt(|| r.done.len()); let r = wait([], #{return_when: "first"}); attempt(|| r.done.len());
@@ -284,7 +284,7 @@ attempt(lambda: list(p.map(sleep, [0.3], timeout=0.05)))
 def nap(n):
     sleep(n)
     return n
-fs = [p.submit(nap, n) for n in [0.5, 0.1, 0.3]]
+fs = [p.submit(nap, n) for n in [1.2, 0.1, 0.5]]
 for f in as_completed(fs): print(f.result())
 def late():
     for f in as_completed([p.submit(sleep, 0.2)], timeout=0.01): pass
@@ -293,7 +293,7 @@ def always(n): raise Exception(f"bad {n}")
 attempt(lambda: list(p.map(always, range(9))))
 def refuse(): raise Exception("no")
 no = p.submit(refuse); yes = p.submit(lambda: 1)
-one = ThreadPoolExecutor(1); one.submit(sleep, 0.1); never = one.submit(lambda: 1); never.cancel()
+one = ThreadPoolExecutor(1); one.submit(sleep, 1); never = one.submit(lambda: 1); never.cancel()
 r = cf.wait([yes, never, no], return_when=cf.FIRST_EXCEPTION); attempt(lambda: no in r.done)
 r = cf.wait([yes, never], return_when=cf.FIRST_EXCEPTION); attempt(lambda: len(r.done))
 r = cf.wait([]); attempt(lambda: len(r.done)); r = cf.wait([], return_when=cf.FIRST_COMPLETED); attempt(lambda: len(r.done))

@@ -56,8 +56,8 @@ fn what_was_handed_ahead_can_be_cancelled() {
         r#"
         with Pool(1) as pool {
             warm(pool);
-            let go = Event();
-            let jobs = [pool.apply_async(|| { go.wait(); print("job 0") }, [])];
+            let open = Event();
+            let jobs = [pool.apply_async(|| { open.wait(); print("job 0") }, [])];
             for n in 1..40 { jobs.push(pool.apply_async(|n| print(`job ${n}`), [n])) }
             while !jobs[0].running() { sleep(0) }
             for n in 1..10 {
@@ -65,7 +65,7 @@ fn what_was_handed_ahead_can_be_cancelled() {
                 try { jobs[n].result(); throw "it came to something" } catch (e) { if e.kind != "Cancelled" { throw e } }
             }
             if jobs[0].cancel() { throw "it runs" }
-            go.set();
+            open.set();
         }
         "#,
     );

@@ -15,6 +15,11 @@ pub fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// How often something is done: what this variable of the environment says.
+pub fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |number| number.parse().unwrap())
+}
+
 /// The files of a folder of the package that end in `.EXTENSION`, sorted by name.
 pub fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
     let folder = top().join(folder);

@@ -48,7 +48,8 @@ pub mod functions {
         with_current(|task| task.kernel().world().wall_clock())
     }
 
-    /// Seconds since the program's start, as a float; never goes back. For measuring.
+    /// Seconds since the program's start, as a float; never goes back. For measuring. While orch is stopped (Ctrl-Z) it stands
+    /// still, and so do all time limits.
     ///
     /// ```rhai
     /// let start = monotonic();
