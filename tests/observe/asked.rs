@@ -6,8 +6,8 @@ use super::whole::live::Live;
 use super::whole::program::{LIMIT, Seen, orch};
 use super::whole::pty::{CTRL_C, Pty};
 
-const BUSY: &str = "let q = Queue(); q.put(1); let l = Lock();\n\
-    spawn_thread(|| { with l { sleep(600); } });\n\
+const BUSY: &str = "let q = Queue(); q.put(1); let l = Lock(); let held = Event();\n\
+    spawn_thread(|| { with l { held.set(); sleep(600); } }); held.wait();\n\
     let ex = ThreadPoolExecutor(1); ex.submit(|| { l.acquire(); }); ex.submit(|| 4);\n\
     let p = spawn_process(|| { print(\"ready\"); sh(\"sleep 600; true\").run(); });\n\
     p.join();\n";
