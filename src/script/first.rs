@@ -148,7 +148,8 @@ pub fn first(ctx: &NativeCallContext, sources: Dynamic, timeout: &Dynamic) -> Ou
     found.map_or_else(|| Err(Stop::TimedOut.into_thrown(ctx, limit)), Ok)
 }
 
-fn is_far(source: &Dynamic) -> bool {
+/// True for a handle of what lives in another process.
+pub fn is_far(source: &Dynamic) -> bool {
     far_object(&source.flatten_clone()).is_some()
 }
 

@@ -36,6 +36,7 @@ pub mod far;
 pub mod first;
 pub mod flights;
 pub mod function;
+pub mod futures_of_both;
 pub mod gather;
 mod handler;
 pub mod handles;

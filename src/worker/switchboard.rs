@@ -46,6 +46,8 @@ pub struct Line {
     traffic: Mutex<Traffic>,
     holders: Mutex<Holders>,
     over: Arc<Event>,
+    /// Held until then: whoever waits for that, when the process has ended, waits for no other task.
+    clearing: Mutex<Option<Handle<Event>>>,
     /// The sources whose numbers it was told.
     sources: Mutex<BTreeSet<String>>,
 }
@@ -186,13 +188,15 @@ impl Switchboard {
             answers: 0,
             full: false,
         };
+        let over = Event::new();
         let line = Arc::new(Line {
             core,
             number: self.next.fetch_add(1, Ordering::Relaxed),
             socket,
             traffic: Mutex::new(traffic),
             holders: Mutex::default(),
-            over: Event::new(),
+            clearing: Mutex::new(Some(Handle::for_holder(over.clone(), Holder::Outside))),
+            over,
             sources: Mutex::default(),
         });
         line.may_act();
@@ -244,6 +248,8 @@ impl Switchboard {
         let tasks = std::mem::take(&mut line.holders.lock().tasks);
         drop(tasks);
         line.over.set();
+        let cleared = line.clearing.lock().take();
+        drop(cleared);
     }
 
     /// Nobody listens any more.
@@ -320,7 +326,7 @@ mod tests {
 
     use super::super::wire::write;
     use super::*;
-    use crate::kernel::Setup;
+    use crate::kernel::{Role, Setup, sleep};
 
     #[test]
     fn garbage_ends_its_own_line_and_no_other() {
@@ -371,6 +377,33 @@ mod tests {
             assert!(may_act());
             line.is_quiet_after(1);
             assert!(!may_act());
+        });
+    }
+
+    /// Whoever waits for the end of a line is let go on by the broker, which is no task that a search for deadlocks could know.
+    #[test]
+    fn nobody_who_waits_until_all_is_cleared_up_is_stuck() {
+        let kernel = Kernel::new(Setup::Real);
+        kernel.run_here("main", || {
+            let switchboard = Switchboard::new(&kernel).unwrap();
+            let (line, _theirs) = switchboard.connect("process").unwrap();
+            let (searches, seen) = (Arc::new(AtomicU64::new(0)), kernel.clone());
+            let counts = searches.clone();
+            kernel.detector().after_search(move || {
+                counts.fetch_add(1, Ordering::AcqRel);
+                seen.detector().look_again(&seen);
+            });
+            let clearing = line.clone();
+            let broker = kernel.new_task("broker", Role::Service, true);
+            let clears = move || {
+                // The first may have begun before the wait.
+                while searches.load(Ordering::Acquire) < 3 {
+                    let _slept = sleep(Some(Duration::from_millis(1)));
+                }
+                switchboard.disconnect(&clearing);
+            };
+            kernel.start(&broker, clears).unwrap();
+            assert!(crate::kernel::block(&mut line.over().waiting(), None).is_ok());
         });
     }
 }

@@ -213,3 +213,41 @@ fn nothing_is_lost_or_there_twice_whoever_is_killed_while_it_selects() {
     "#;
     Program::script(script).run().prints("2\ndone\n");
 }
+
+#[test]
+fn futures_of_both_processes_are_waited_for_at_once() {
+    both(
+        r#"
+        let pool = ThreadPoolExecutor(3);
+        let e = Event();
+        let fs = [pool.submit(|e| { e.wait(); "far" }, e), pool.submit(|| throw "far fails"), pool.submit(|e| { e.wait(); "far too" }, e)];
+        fs[1].exception();
+        print(spawn_process(|fs, e| {
+            let own = ThreadPoolExecutor(2);
+            let mine = Event();
+            let g = own.submit(|| "own");
+            let late = own.submit(|mine| { mine.wait(); "own, late" }, mine);
+            g.wait();
+            let seen = [];
+            let told = |r| [r.done.len(), r.not_done.len()];
+            // In the order in which they are listed, and each once.
+            seen.push(told.call(wait([fs[0], g, fs[0], g, late], #{return_when: "first"})));
+            seen.push(told.call(wait([fs[0], g, fs[1]], #{return_when: "first_error"})));
+            seen.push(told.call(wait([fs[0], late], #{timeout: 0.05})));
+            seen.push(told.call(wait([late, fs[0], fs[2]], #{timeout: 0})));
+            for wrong in [[fs[0], g, 1], [g, fs[0], Queue()]] { try { wait(wrong); } catch (x) { seen.push(x.message); } }
+            try { for f in as_completed([late, fs[0]], #{timeout: 0.05}) { } } catch (x) { seen.push(x.message); }
+            let order = [];
+            for f in as_completed([fs[0], late, g]) { order.push(f.result()); if order.len() == 1 { mine.set(); } else { e.set(); } }
+            seen.push(order);
+            let r = wait([fs[0], late, fs[2], g]);
+            seen.push(told.call(r));
+            seen.push(r.done.map(|f| f.result()));
+            seen
+        }, [fs, e]).join());
+        "#,
+        "[[1, 2], [2, 1], [0, 2], [0, 3], \"wait(): futures must be Futures, not an int\", \
+         \"wait(): futures must be Futures, not a Queue\", \"2 (of 2) futures are not done\", \
+         [\"own\", \"own, late\", \"far\"], [4, 0], [\"far\", \"own, late\", \"far too\", \"own\"]]\n",
+    );
+}

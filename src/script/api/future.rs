@@ -12,6 +12,7 @@ use crate::script::done::Done;
 use crate::script::done_calls;
 use crate::script::far;
 use crate::script::function::Callable;
+use crate::script::futures_of_both;
 use crate::script::handles::Future as FutureHandle;
 use crate::script::host::{Host, host, mark, run_in};
 use crate::script::iterate::{Place, Stream};
@@ -120,9 +121,9 @@ fn stream_completed(
     })
 }
 
-/// When `wait(futures)` returns.
 /// The same for futures that live in another process: it is asked for the next ones again and again.
 fn as_completed_far(ctx: &NativeCallContext, futures: Dynamic, options: Map) -> Outcome<Stream> {
+    let of_both = futures_of_both::are_of_both(&futures);
     let mut left = list(ctx, "futures", futures)?;
     let mut options = Options::new(options);
     let limit = options.seconds(ctx, "timeout")?;
@@ -139,8 +140,12 @@ fn as_completed_far(ctx: &NativeCallContext, futures: Dynamic, options: Map) -> 
                 ("timeout".into(), rest.map_or(Dynamic::UNIT, |rest| rest.as_secs_f64().into())),
             ]);
             let next = place.call(|ctx| {
-                let found = far::call(ctx, "wait", vec![left.clone().into(), options.into()])?;
-                let mut found = found.try_cast::<Map>().unwrap_or_default();
+                let mut found = if of_both {
+                    futures_of_both::wait(ctx, left.clone(), rest, &ReturnWhen::First)?
+                } else {
+                    let found = far::call(ctx, "wait", vec![left.clone().into(), options.into()])?;
+                    found.try_cast::<Map>().unwrap_or_default()
+                };
                 let mut part = |name: &str| found.remove(name).and_then(Dynamic::try_cast::<Array>).unwrap_or_default();
                 match (part("done"), part("not_done")) {
                     (done, open) if done.is_empty() => {
@@ -165,9 +170,13 @@ fn as_completed_far(ctx: &NativeCallContext, futures: Dynamic, options: Map) -> 
     }))
 }
 
-enum ReturnWhen {
+/// When `wait(futures)` returns.
+pub enum ReturnWhen {
+    /// When all are over.
     All,
+    /// When one is.
     First,
+    /// When one has failed, or all are over.
     FirstError,
 }
 
@@ -494,6 +503,13 @@ pub mod functions {
     /// ```
     #[rhai_fn(name = "wait", return_raw)]
     pub fn wait_opts(ctx: NativeCallContext, futures: Dynamic, options: Map) -> Outcome<Map> {
+        if futures_of_both::are_of_both(&futures) {
+            let mut options = Options::new(options);
+            let limit = options.seconds(&ctx, "timeout")?;
+            let until = return_when(&ctx, &mut options)?;
+            options.finish(&ctx)?;
+            return futures_of_both::wait(&ctx, list(&ctx, "futures", futures)?, limit, &until);
+        }
         if far::first_in(&futures).is_some() {
             let found = far::call(&ctx, "wait", vec![futures, options.into()])?;
             return Ok(found.try_cast::<Map>().unwrap_or_default());

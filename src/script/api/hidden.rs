@@ -10,7 +10,7 @@ use crate::script::arguments::seconds;
 use crate::script::handles::{Child, Condition, SharedList, SharedMap, Value};
 use crate::script::parcel::{Parcel, detach};
 use crate::script::throw::{Outcome, call};
-use crate::script::{first, flights, iterate, statements};
+use crate::script::{first, flights, futures_of_both, iterate, statements};
 use crate::sync::Cell;
 
 fn begin(ctx: &NativeCallContext, cell: &Cell<Parcel>) -> Outcome<Dynamic> {
@@ -58,6 +58,15 @@ pub mod functions {
     #[rhai_fn(return_raw)]
     pub fn __send_off(ctx: NativeCallContext, handles: Array) -> Outcome<Array> {
         flights::send_off(&ctx, handles)
+    }
+
+    /// How far futures are.
+    ///
+    /// # Errors
+    /// `TypeError` when one is none.
+    #[rhai_fn(return_raw)]
+    pub fn __stages(ctx: NativeCallContext, futures: Array) -> Outcome<Array> {
+        futures_of_both::stages(&ctx, &futures)
     }
 
     /// The handles that are kept under a number.

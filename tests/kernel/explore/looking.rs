@@ -1,14 +1,28 @@
 //! Who looks whether something can be taken takes nothing, is told when it can be, and keeps nobody else from taking it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use orch::kernel::{Stop, Waitable, block, point};
+use orch::kernel::{Stop, Waitable, block, current, point};
 use orch::sync::looking::{Looking, Sight};
 use orch::sync::rwlock::{RwLock, Side, SideSight};
 use orch::sync::{Lock, Order, Queue, Semaphore};
 
 use super::all;
 use crate::support::{Own, Spawned, ms, spawn};
+
+/// Who takes is not to wait for ever where a wake-up was lost. Time passes only when all wait.
+const SOON: Option<Duration> = Some(Duration::from_millis(50));
+
+/// The program under every schedule, in which nobody was helped by the end of its time.
+fn promptly(program: impl Fn() + Clone + Send + Sync + 'static) {
+    all(move || {
+        let now = || current().kernel().now();
+        let start = now();
+        program();
+        assert!(Some(now() - start) < SOON, "a lost wake-up");
+    });
+}
 
 /// A task that looks once, for so long at most: whether it saw anything.
 fn looks<S: Sight + Send>(sight: S) -> Spawned<bool> {
@@ -25,12 +39,12 @@ fn looks<S: Sight + Send>(sight: S) -> Spawned<bool> {
 fn an_item_that_was_looked_at_goes_to_who_takes_it() {
     let seen = Arc::new(parking_lot::Mutex::new([0, 0]));
     let noted = seen.clone();
-    all(move || {
+    promptly(move || {
         let queue = Own::new(Queue::new("Queue", Order::Fifo, None));
         let looker = looks((*queue).clone());
         let getter = spawn(|me| {
             let queue = queue.to(me);
-            move || queue.get(None).unwrap()
+            move || queue.get(SOON).unwrap()
         });
         queue.put(1, None).unwrap();
         assert_eq!(getter.join(), 1);
@@ -44,7 +58,7 @@ fn an_item_that_was_looked_at_goes_to_who_takes_it() {
 
 #[test]
 fn whoever_looks_at_a_queue_that_is_closed_is_told() {
-    all(|| {
+    promptly(|| {
         let queue = Own::new(Queue::<u32>::new("Queue", Order::Fifo, None));
         let lookers = [looks((*queue).clone()), looks((*queue).clone())];
         point();
@@ -55,14 +69,14 @@ fn whoever_looks_at_a_queue_that_is_closed_is_told() {
 
 #[test]
 fn a_lock_that_was_looked_at_goes_to_who_takes_it() {
-    all(|| {
+    promptly(|| {
         let lock = Own::new(Lock::new());
         lock.acquire(None).unwrap();
         let looker = looks((*lock).clone());
         let taker = spawn(|me| {
             let lock = lock.to(me);
             move || {
-                lock.acquire(None).unwrap();
+                lock.acquire(SOON).unwrap();
                 lock.release().unwrap();
             }
         });
@@ -75,12 +89,12 @@ fn a_lock_that_was_looked_at_goes_to_who_takes_it() {
 
 #[test]
 fn a_permit_that_was_looked_at_goes_to_who_takes_it() {
-    all(|| {
+    promptly(|| {
         let permits = Own::new(Semaphore::new(0));
         let lookers = [looks((*permits).clone()), looks((*permits).clone())];
         let taker = spawn(|me| {
             let permits = permits.to(me);
-            move || permits.acquire(None).unwrap()
+            move || permits.acquire(SOON).unwrap()
         });
         permits.release(1).unwrap();
         taker.join();
@@ -94,14 +108,14 @@ fn a_permit_that_was_looked_at_goes_to_who_takes_it() {
 #[test]
 fn a_side_that_was_looked_at_goes_to_who_takes_it() {
     for (seen, taken) in [(Side::Write, Side::Read), (Side::Read, Side::Write), (Side::Write, Side::Write)] {
-        all(move || {
+        promptly(move || {
             let lock = Own::new(RwLock::new());
             lock.acquire(Side::Write, None).unwrap();
             let looker = looks(SideSight { lock: (*lock).clone(), side: seen });
             let taker = spawn(|me| {
                 let lock = lock.to(me);
                 move || {
-                    lock.acquire(taken, None).unwrap();
+                    lock.acquire(taken, SOON).unwrap();
                     lock.release(taken).unwrap();
                 }
             });
