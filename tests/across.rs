@@ -561,7 +561,10 @@ fn a_taker_killed_at_any_moment_takes_nothing_with_it_but_what_it_had_taken() {
             let q = Queue();
             let seen = SharedList();
             for i in 0..n { q.put(i); }
-            let p = spawn_process(|q, seen| { for x in q { if x % 50 == 0 { seen.push(x); } } }, [q, seen]);
+            let p = spawn_process(|q, seen| {
+                // It never takes all, however late it is killed.
+                for x in q { if x % 50 == 0 { seen.push(x); if x == 2000 { sleep(1000); } } }
+            }, [q, seen]);
             while seen.len() <= randint(0, 20) { sleep(0.001); }
             p.kill();
             p.wait();
