@@ -2,7 +2,7 @@
 //!
 //! A command has its own process group, so the terminal stops orch alone; the commands would go on, and their time limits too.
 
-use rustix::process::{Signal, getpid, getsid};
+use rustix::process::{Signal, getsid};
 
 use super::processes::{self, Stat};
 use super::{guard, tree};
@@ -19,7 +19,7 @@ pub fn pause() {
         true => tree::everything(&spared),
         false => Vec::new(),
     };
-    others.retain(|p| p.state != 'T' && p.pid != getpid().as_raw_nonzero().get());
+    others.retain(|p| p.state != 'T');
     for other in &others {
         let signal = if other.session == session { Signal::TSTP } else { Signal::STOP };
         processes::send(other, signal);

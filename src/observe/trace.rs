@@ -43,14 +43,12 @@ pub struct Trace {
     offset: u64,
     processes: HashSet<u64>,
     lanes: HashMap<u64, Lane>,
-    /// Where the tracks of tasks are that have ended in simulated processes: arrows may still begin there.
-    elsewhere: HashMap<u64, u64>,
     /// Who made the next waking of a task, and when.
-    woken: HashMap<u64, (u64, u64)>,
+    woken: HashMap<u64, Point>,
     /// What is held: by task, then by object.
     held: BTreeSet<(u64, u64)>,
     /// Items in queues: by queue and number, who put it when.
-    items: HashMap<u64, BTreeMap<u64, (u64, u64)>>,
+    items: HashMap<u64, BTreeMap<u64, Point>>,
     levels: Levels,
     commands: HashMap<u64, Command>,
     rows: Vec<Option<u64>>,
@@ -70,6 +68,13 @@ struct Lane {
     top: Top,
     /// What it waits for.
     what: String,
+}
+
+/// Where an arrow begins or ends: a track, by its process and task, which may end before the arrow is written.
+#[derive(Clone, Copy)]
+struct Point {
+    track: (u64, u64),
+    at: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -114,7 +119,6 @@ impl Trace {
             offset,
             processes: HashSet::new(),
             lanes: HashMap::new(),
-            elsewhere: HashMap::new(),
             woken: HashMap::new(),
             held: BTreeSet::new(),
             items: HashMap::new(),
@@ -160,14 +164,15 @@ impl Trace {
             Fact::Wakes { order, how } => self.wakes(task, at, order, how),
             Fact::Woke { task: other } => {
                 self.instant_slice(task, at, &format!("wakes #{other}"));
-                self.woken.insert(other, (task, at));
+                self.woken.insert(other, self.point(task, at));
             }
             Fact::Acquired { object, label, site } => self.acquired(task, at, object, &label, site, kernel),
             Fact::Released { object } => self.released(task, at, object),
             Fact::Put { object, label, item, size } => {
                 self.instant_slice(task, at, &format!("put {label}"));
+                let put = self.point(task, at);
                 let items = self.items.entry(object).or_default();
-                items.insert(item, (task, at));
+                items.insert(item, put);
                 if items.len() > REMEMBERED {
                     items.pop_first();
                 }
@@ -176,8 +181,8 @@ impl Trace {
             Fact::Got { object, label, item, size } => {
                 self.instant_slice(task, at, &format!("get {label}"));
                 let put = self.items.get_mut(&object).and_then(|items| items.remove(&item));
-                if let Some((by, when)) = put {
-                    self.arrow("put", (by, when), (task, at));
+                if let Some(put) = put {
+                    self.arrow("put", put, self.point(task, at));
                 }
                 self.count(object, at, size, &label);
             }
@@ -221,11 +226,13 @@ impl Trace {
         self.lanes.get(&task).map_or_else(|| format!("#{task}").into(), |lane| lane.name.clone())
     }
 
+    /// A point of the track of a task that has not ended.
+    fn point(&self, task: u64, at: u64) -> Point {
+        Point { track: (self.pid_of(task), task), at }
+    }
+
     fn pid_of(&self, task: u64) -> u64 {
-        match self.lanes.get(&task) {
-            Some(lane) => lane.pid,
-            None => self.elsewhere.get(&task).copied().unwrap_or(self.pid),
-        }
+        self.lanes.get(&task).map_or(self.pid, |lane| lane.pid)
     }
 
     fn started(&mut self, task: u64, at: u64, name: &str, role: Role, born: &str, by: u64) {
@@ -249,7 +256,7 @@ impl Trace {
             let when = at.max(lane.last + 1);
             lane.last = when;
             self.instant_slice(by, when, &format!("starts {shown}"));
-            self.arrow("start", (by, when), (task, at.max(when)));
+            self.arrow("start", self.point(by, when), self.point(task, at.max(when)));
         }
         self.running += 1;
         self.count_running(at);
@@ -261,9 +268,6 @@ impl Trace {
         let Some(lane) = self.lanes.remove(&task) else {
             return;
         };
-        if lane.pid != self.pid {
-            self.elsewhere.insert(task, lane.pid);
-        }
         self.running -= usize::from(lane.top == Top::Runs && self.running > 0);
         let open = 2 + lane.functions.iter().filter(|shown| **shown).count();
         for _ in 0..open {
@@ -341,8 +345,8 @@ impl Trace {
         if !how.is_empty() {
             self.instant(task, at, &format!("{how}: {what}"), &[]);
         }
-        if let Some((by, when)) = self.woken.remove(&task) {
-            self.arrow("wake", (by, when), (task, at));
+        if let Some(by) = self.woken.remove(&task) {
+            self.arrow("wake", by, self.point(task, at));
         }
         self.count_running(at);
     }
@@ -365,12 +369,11 @@ impl Trace {
     }
 
     /// An arrow between two points of tracks. Its ends bind to the slices that are there.
-    fn arrow(&mut self, name: &str, from: (u64, u64), to: (u64, u64)) {
-        let (from_pid, to_pid) = (self.pid_of(from.0), self.pid_of(to.0));
+    fn arrow(&mut self, name: &str, from: Point, to: Point) {
         self.arrows += 1;
         let id = format!(",\"cat\":\"flow\",\"id\":\"0x{:x}\"", self.pid << 32 | self.arrows);
-        self.lines.event("s", (from_pid, from.0), Some(from.1), name, &[], &id);
-        self.lines.event("f", (to_pid, to.0), Some(to.1), name, &[], &format!("{id},\"bp\":\"e\""));
+        self.lines.event("s", from.track, Some(from.at), name, &[], &id);
+        self.lines.event("f", to.track, Some(to.at), name, &[], &format!("{id},\"bp\":\"e\""));
     }
 
     fn instant_slice(&mut self, task: u64, at: u64, name: &str) {
