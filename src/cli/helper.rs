@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::command::{guard, helper, pty};
+use crate::worker::fork_server;
 use crate::{signals, worker};
 
 /// Runs the helper that the command line asks for: its status, or `None` when it asks for none.
@@ -23,7 +24,10 @@ pub fn serve(words: &[OsString]) -> Option<i32> {
         }
         worker::WORD => {
             announce();
-            Some(super::work::serve())
+            match words.get(2) {
+                Some(word) if word == fork_server::FORKS => Some(super::work::serve_forks()),
+                _ => Some(super::work::serve()),
+            }
         }
         _ => None,
     }

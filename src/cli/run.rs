@@ -16,6 +16,7 @@ use crate::kernel::{Kernel, Role, Setup, Stop, sleep};
 use crate::observe::dump;
 use crate::script::{Host, Origin, run};
 use crate::worker::address::remove_files;
+use crate::worker::fork_server;
 
 /// How long threads may take to leave their blocks when `--until` ends the run, and commands to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -129,6 +130,7 @@ fn program(world: &WorldOptions, script: run::Script, args: Vec<String>, manner:
 /// What the program started ends with it. Whoever asked twice does not want to wait.
 pub fn clear_up(kernel: &Kernel, say: impl Fn(&str)) {
     remove_files();
+    fork_server::dismiss();
     for left in end_everything(GRACE, || kernel.is_urgent(), |left| say(&still_there(left))) {
         say(&format!("note: process {} ({}) belongs to somebody else and was left\n", left.pid, left.name));
     }

@@ -6,11 +6,29 @@ use super::see::Seeing;
 use super::terminal::Terminal;
 use crate::kernel::{Kernel, Setup};
 use crate::script::identity::Identity;
-use crate::script::{Host, Origin, remote};
+use crate::script::{Host, Nobody, Origin, remote};
 use crate::worker::desk::{Desk, Papers};
+use crate::worker::fork_server;
 
 /// Runs the worker whose socket is the standard input: its status.
 pub fn serve() -> i32 {
+    serve_as(Nobody::prepare())
+}
+
+/// Runs the process that copies itself when orch wants a worker, and each of its copies: its status, or that of the copy.
+pub fn serve_forks() -> i32 {
+    let nobody = Nobody::prepare();
+    match fork_server::serve() {
+        Ok(Some(())) => serve_as(nobody),
+        Ok(None) => 0,
+        Err(error) => {
+            eprintln!("error: orch starts this itself: {error}");
+            2
+        }
+    }
+}
+
+fn serve_as(nobody: Nobody) -> i32 {
     let mut papers = match Papers::receive() {
         Ok(papers) => papers,
         Err(error) => {
@@ -21,7 +39,7 @@ pub fn serve() -> i32 {
     let kernel = Kernel::new(Setup::Real);
     let name = papers.name.clone();
     let recording = papers.recording.take();
-    let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone());
+    let host = Host::of_worker(kernel.clone(), Box::new(Terminal::default()), papers.args.clone(), nobody);
     host.comes_from(Origin { script: papers.script.clone(), folder: papers.folder.clone(), path: papers.path.clone() });
     host.is(Identity { name: name.clone(), daemon: papers.daemon, parent: Some(papers.parent.clone()) });
     let desk = Desk::new(&kernel, papers);

@@ -1,15 +1,20 @@
-//! The environment of the program: what orch was started with, and what the script has changed of it since.
+//! The environment of the program: what orch was started with, and what the script has changed of it since; and the folder.
 //!
 //! The system's own list cannot be changed while threads run that may read it, so changes are kept here. Whatever starts a
 //! process or looks something up in the environment asks here, and all that is started inherits the changes.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::io;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 static CHANGES: Mutex<BTreeMap<String, Option<String>>> = Mutex::new(BTreeMap::new());
+
+/// How often anything was changed of what a process that is started inherits.
+static VERSION: AtomicU64 = AtomicU64::new(0);
 
 /// The value of a variable.
 pub fn get(name: &str) -> Option<OsString> {
@@ -23,6 +28,22 @@ pub fn get(name: &str) -> Option<OsString> {
 /// [`can_hold`].
 pub fn set(name: &str, value: Option<&str>) {
     CHANGES.lock().insert(name.to_string(), value.map(str::to_string));
+    VERSION.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Goes to another folder, with the whole process.
+///
+/// # Errors
+/// Those of the system.
+pub fn go_to(folder: &str) -> io::Result<()> {
+    std::env::set_current_dir(folder)?;
+    VERSION.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Another number after each change: what is started now inherits something else than what was started before.
+pub fn version() -> u64 {
+    VERSION.load(Ordering::SeqCst)
 }
 
 /// True when an environment can hold such a variable.

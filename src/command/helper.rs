@@ -24,16 +24,15 @@ pub fn path() -> Option<PathBuf> {
     PATH.get().cloned()
 }
 
-/// Starts the program as the helper that `word` names, with `socket` as its standard input, as the leader of a process
-/// group of its own and the first of `tree`.
+/// Starts the program as the helper that `words` name, with `socket` as its standard input, as the leader of a process
+/// group of its own and the first of `tree`; `mark` marks what it starts.
 ///
 /// # Errors
 /// Those of the system; in a program that embeds this library, that there is no helper.
-pub fn start(word: &str, socket: OwnedFd, tree: &Tree) -> io::Result<Arc<Leader>> {
+pub fn start(words: &[&str], socket: OwnedFd, tree: &Tree, mark: String) -> io::Result<Arc<Leader>> {
     let program = path().ok_or_else(|| io::Error::other("this program is not orch itself and has no workers"))?;
     guard::watch_over_this_run();
-    let mark = tree.mark();
-    let expression = duct::cmd(program, [word]).stdin_file(socket).unchecked();
+    let expression = duct::cmd(program, words).stdin_file(socket).unchecked();
     let expression = match relay::for_processes()? {
         Some(relay) => expression.stderr_file(relay.try_clone()?).stdout_file(relay),
         None => expression,

@@ -12,7 +12,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 
 use super::completed::End;
 use super::processes;
@@ -28,9 +29,17 @@ const SWEEP: Duration = Duration::from_secs(1);
 pub struct Leader {
     pid: u32,
     pidfd: Arc<OwnedFd>,
-    handle: duct::Handle,
+    starter: Starter,
     end: OnceLock<End>,
     usage: OnceLock<Usage>,
+}
+
+/// Who started a process, and so has to reap it.
+#[derive(Debug)]
+enum Starter {
+    Duct(Box<duct::Handle>),
+    /// A copy of another child, which was born as a child of orch's; one reaps it at a time.
+    Sibling(Mutex<()>),
 }
 
 /// Whether anybody wants to know what processes have used.
@@ -60,28 +69,48 @@ impl Leader {
     /// # Errors
     /// Those of `start`, and when there is no descriptor left to watch it with (it is killed then).
     pub fn start(start: impl FnOnce() -> io::Result<duct::Handle>) -> io::Result<Arc<Leader>> {
-        let table = table();
         let handle = start()?;
         let pid = handle.pids().first().copied().unwrap_or_default();
-        let pidfd = match Pid::from_raw(pid.cast_signed()).ok_or(rustix::io::Errno::SRCH) {
-            Ok(number) => rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty()),
-            Err(error) => Err(error),
-        };
-        let pidfd = match pidfd {
-            Ok(pidfd) => Arc::new(pidfd),
+        let opened = Pid::from_raw(pid.cast_signed()).ok_or(Errno::SRCH).and_then(open);
+        match opened {
+            Ok(pidfd) => Ok(Leader::begin(pid, pidfd, Starter::Duct(Box::new(handle)))),
             Err(error) => {
                 handle.kill()?;
                 handle.wait()?;
-                return Err(error.into());
+                Err(error.into())
             }
-        };
-        let leader = Arc::new(Leader { pid, pidfd, handle, end: OnceLock::new(), usage: OnceLock::new() });
+        }
+    }
+
+    /// Puts a child of this process into the table that another child has started as its sibling. To be called within
+    /// [`starting`], which the child's start has to be too.
+    ///
+    /// # Errors
+    /// As [`Leader::start`].
+    pub fn adopt(child: Pid) -> io::Result<Arc<Leader>> {
+        match open(child) {
+            Ok(pidfd) => {
+                let pid = child.as_raw_nonzero().get().cast_unsigned();
+                Ok(Leader::begin(pid, pidfd, Starter::Sibling(Mutex::new(()))))
+            }
+            Err(error) => {
+                kill_process(child, Signal::KILL)?;
+                waitid(WaitId::Pid(child), WaitIdOptions::EXITED)?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn begin(pid: u32, pidfd: OwnedFd, starter: Starter) -> Arc<Leader> {
+        let table = table();
+        let (end, usage) = (OnceLock::new(), OnceLock::new());
+        let leader = Arc::new(Leader { pid, pidfd: Arc::new(pidfd), starter, end, usage });
         table.leaders.lock().insert(pid, leader.clone());
         let mut sweep = table.sweep.lock();
         if sweep.is_none() {
             *sweep = Some(alarm::after(SWEEP, sweep_again));
         }
-        Ok(leader)
+        leader
     }
 
     /// Its number.
@@ -110,15 +139,42 @@ impl Leader {
         {
             self.usage.get_or_init(|| usage);
         }
-        let end = match self.handle.try_wait() {
-            Ok(None) => return None,
-            Ok(Some(output)) => End::of(output.status),
-            // A checked failure comes as an error; all are started unchecked. Somebody else reaped it.
-            Err(_) => End::Signal(0),
-        };
+        let end = self.starter.reap(&self.pidfd, &self.end)?;
         table().leaders.lock().remove(&self.pid);
         Some(*self.end.get_or_init(|| end))
     }
+}
+
+impl Starter {
+    /// Reaps the process, if it has ended and nobody has noted its `end` yet.
+    fn reap(&self, pidfd: &OwnedFd, end: &OnceLock<End>) -> Option<End> {
+        match self {
+            Starter::Duct(handle) => match handle.try_wait() {
+                Ok(None) => None,
+                Ok(Some(output)) => Some(End::of(output.status)),
+                // A checked failure comes as an error; all are started unchecked. Somebody else reaped it.
+                Err(_) => Some(End::Signal(0)),
+            },
+            Starter::Sibling(one_at_a_time) => {
+                let _one_at_a_time = one_at_a_time.lock();
+                if let Some(end) = end.get() {
+                    return Some(*end);
+                }
+                let reaped = match waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+                    Ok(None) => return None,
+                    Ok(Some(status)) => status
+                        .exit_status()
+                        .map_or_else(|| End::Signal(status.terminating_signal().unwrap_or(0)), End::Code),
+                    Err(_) => End::Signal(0),
+                };
+                Some(*end.get_or_init(|| reaped))
+            }
+        }
+    }
+}
+
+fn open(pid: Pid) -> rustix::io::Result<OwnedFd> {
+    pidfd_open(pid, PidfdFlags::empty())
 }
 
 /// Runs `body`, which starts processes; nobody is reaped meanwhile. A process group that a new process should join is
@@ -155,7 +211,7 @@ pub fn reap_all() {
 /// True when orch has no children, not even some that have ended and were not reaped.
 pub fn has_no_children() -> bool {
     let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    matches!(waitid(WaitId::All, peek), Err(rustix::io::Errno::CHILD))
+    matches!(waitid(WaitId::All, peek), Err(Errno::CHILD))
 }
 
 fn reap_leaders() {

@@ -1,6 +1,7 @@
 //! The calls of the system that no safe library has.
 
 use std::cell::Cell;
+use std::ffi::CStr;
 
 use corosensei::Yielder;
 use std::io;
@@ -126,6 +127,72 @@ pub fn usage_of_ended(pidfd: BorrowedFd<'_>) -> Option<Usage> {
         system: duration(used.ru_stime),
         peak_kib: u64::try_from(used.ru_maxrss).unwrap_or(0),
     })
+}
+
+/// What became of a fork.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// This is the process that was there; the copy has this number.
+    Original(Pid),
+    /// This is the copy.
+    Copy,
+}
+
+/// Copies this process, which has one thread: the copy is not its child but its sibling (clone(2), `CLONE_PARENT`).
+///
+/// # Errors
+/// Those of the system; where this process has more threads, whose locks the copy would find taken for ever; with a C library
+/// other than glibc, whose own notes about a process nobody could put right, and on processors other than x86-64 and ARM64.
+pub fn fork_sibling() -> io::Result<Forked> {
+    let is_known = cfg!(all(target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64")));
+    let (threads, mut tid) = (std::fs::read_dir("/proc/self/task")?.count(), std::ptr::null_mut::<libc::pid_t>());
+    if threads != 1 || !is_known {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    // SAFETY: the system writes one address to a place on this stack.
+    if unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut tid) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // glibc's note of its own thread's number lies there, which its own `fork` has the system write in the same way.
+    let flags = libc::CLONE_PARENT | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID | libc::SIGCHLD;
+    let (flags, none) = (libc::c_ulong::from(flags.cast_unsigned()), std::ptr::null_mut::<libc::c_void>());
+    // SAFETY: without `CLONE_VM` the copy has its own memory and goes on here, on its own copy of this stack. No other thread
+    // was there to be lost in the middle of anything. The system writes the copy's number to where glibc has told it, when the
+    // process began, that the number of this thread is kept. (Not `clone3`, which some containers refuse.)
+    let result = unsafe {
+        #[cfg(target_arch = "x86_64")]
+        let result = libc::syscall(libc::SYS_clone, flags, none, none, tid, none);
+        #[cfg(not(target_arch = "x86_64"))]
+        let result = libc::syscall(libc::SYS_clone, flags, none, none, none, tid);
+        result
+    };
+    match result {
+        0 => Ok(Forked::Copy),
+        number => match i32::try_from(number).ok().and_then(Pid::from_raw) {
+            Some(pid) if number > 0 => Ok(Forked::Original(pid)),
+            _ => Err(io::Error::last_os_error()),
+        },
+    }
+}
+
+/// Puts another value where this process was given that of a variable, so that `/proc/PID/environ` shows it too: true if there
+/// was room. To be called while there is one thread.
+pub fn overwrite_variable(name: &CStr, value: &CStr) -> bool {
+    // SAFETY: there is one thread, so nobody changes or reads the environment meanwhile. What is found ends with a zero, lies in
+    // memory that belongs to this process and may be written, and is not written beyond its old end.
+    unsafe {
+        let place = libc::getenv(name.as_ptr());
+        if place.is_null() {
+            return false;
+        }
+        let room = libc::strlen(place);
+        let has_room = value.count_bytes() <= room;
+        if has_room {
+            std::ptr::write_bytes(place, 0, room);
+            std::ptr::copy_nonoverlapping(value.as_ptr(), place, value.count_bytes());
+        }
+        has_room
+    }
 }
 
 /// The system's clock that never goes back, which all processes share, in nanoseconds.

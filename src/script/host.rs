@@ -70,6 +70,16 @@ pub struct Origin {
     pub path: Vec<String>,
 }
 
+/// As far as a worker gets that does not know yet who it is.
+pub struct Nobody(Engine);
+
+impl Nobody {
+    /// Assembles its engine.
+    pub fn prepare() -> Nobody {
+        Nobody(super::engine::assemble(true))
+    }
+}
+
 /// See the module.
 pub struct Host {
     kernel: Arc<Kernel>,
@@ -125,8 +135,8 @@ impl Host {
     }
 
     /// A host in a worker.
-    pub fn of_worker(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>) -> Arc<Host> {
-        Self::with_engine(kernel, output, args, super::engine::assemble(true))
+    pub fn of_worker(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>, nobody: Nobody) -> Arc<Host> {
+        Self::with_engine(kernel, output, args, nobody.0)
     }
 
     fn with_engine(kernel: Arc<Kernel>, output: Box<dyn Output>, args: Vec<String>, engine: Engine) -> Arc<Host> {

@@ -75,4 +75,4 @@ pub mod team;
 pub mod throw;
 pub mod tokens;
 
-pub use host::{Host, Origin, Output};
+pub use host::{Host, Nobody, Origin, Output};

@@ -22,6 +22,8 @@
 //!        └───────────────────────────── Told ══════► whoever waits there takes in all that comes, and wakes those it is for
 //! ```
 //!
+//! The first worker is a program that starts; those after it are copies of one that waits for that ([`fork_server`]).
+//!
 //! Connections are beside all that: two ends that scripts speak through, in this program ([`pair`], [`connection`]), in
 //! two processes of it (an end goes there as a descriptor), or in two programs ([`listener`], [`client`]).
 
@@ -32,6 +34,7 @@ pub mod client;
 pub mod connection;
 pub mod desk;
 pub mod far_object;
+pub mod fork_server;
 pub mod handshake;
 pub mod link;
 pub mod listener;

@@ -16,9 +16,8 @@ use rustix::process::{Signal, pidfd_send_signal};
 use super::pipe::{Incoming, Outgoing};
 use super::switchboard::{Line, Switchboard};
 use super::wire::{Descriptors, FromWorker, Letter, Reply, ToWorker};
-use super::{WORD, memory};
+use super::{fork_server, memory};
 use crate::command::completed::End;
-use crate::command::helper;
 use crate::command::leader::Leader;
 use crate::command::tree::Tree;
 use crate::kernel::events::Event;
@@ -75,7 +74,7 @@ impl Worker {
         ours.set_nonblocking(true)?;
         memory::watch();
         let tree = Tree::new();
-        let leader = helper::start(WORD, theirs.into(), &tree)?;
+        let leader = fork_server::start(theirs.into(), &tree)?;
         let socket: Arc<OwnedFd> = Arc::new(ours.into());
         let state = State {
             incoming: Incoming::new(socket.clone()),

@@ -144,7 +144,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn chdir(ctx: NativeCallContext, path: ImmutableString) -> Outcome<()> {
-        std::env::set_current_dir(path.as_str()).or_else(|error| {
+        environment::go_to(&path).or_else(|error| {
             let kind = if error.kind() == std::io::ErrorKind::NotFound { "NotFound" } else { "IoError" };
             throw(&ctx, kind, format!("env::chdir(): cannot go to {path:?}: {error}"))
         })
