@@ -152,17 +152,14 @@ impl Gathering {
         let (parts, error) = {
             let mut state = self.state.lock();
             let is_stopped = state.stopped.is_some();
-            if state.open > 0 || (state.calls.len() > 0 && !is_stopped) || state.is_over {
+            if state.open > 0 || (!state.calls.is_empty() && !is_stopped) || state.is_over {
                 return;
             }
             state.is_over = true;
             let parts: Vec<JobFuture> = std::mem::take(&mut state.parts).into_iter().flatten().collect();
             (parts, state.stopped.take().flatten())
         };
-        let first_failure = parts.iter().find_map(|part| match part.look(failure_in) {
-            Ok(failure) => failure,
-            Err(_) => None,
-        });
+        let first_failure = parts.iter().find_map(|part| part.look(failure_in).unwrap_or_default());
         if let (Some(failure), true) = (first_failure, parts.iter().all(|part| part.stage() != Stage::Cancelled)) {
             // As it is: where this task was made, which happens to be the last, has nothing to do with it.
             count_as_seen(parts.iter().filter(|part| !has_failed_with(part, &failure)));
