@@ -11,7 +11,7 @@ use super::crossing::Shared;
 use super::encode::tag;
 use super::host::with_host;
 use super::luggage::Luggage;
-use super::parts;
+use super::{parts, plain};
 
 /// How deep what is read may nest: a function within a function takes three levels, and values nest at most 200 deep.
 /// Measured to fit the stack of a task.
@@ -22,6 +22,9 @@ const DEEPEST: usize = 700;
 /// # Errors
 /// What is wrong with them.
 pub fn decode(bytes: &[u8], luggage: &Luggage) -> Result<Dynamic, String> {
+    if let Some(items) = plain::read_list(bytes) {
+        return Ok(Dynamic::from_array(items));
+    }
     let mut from = rmp_serde::Deserializer::from_read_ref(bytes);
     from.set_max_depth(DEEPEST);
     Receiver { luggage }.deserialize(&mut from).map_err(|error| error.to_string())

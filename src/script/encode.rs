@@ -20,7 +20,7 @@ use super::handles::{Kind, far_object, home};
 use super::host::with_host;
 use super::luggage::{Luggage, Packed};
 use super::parcel::is_plain;
-use super::parts;
+use super::{parts, plain};
 use crate::kernel::object::ObjectId;
 use crate::worker::link::Link;
 use crate::worker::wire::MOST_DESCRIPTORS;
@@ -77,6 +77,9 @@ pub fn encode(value: &Dynamic, path: &str, way: Way) -> Result<Packed, Refused> 
 /// # Errors
 /// What went wrong.
 pub fn write(value: &Dynamic, luggage: &mut Luggage) -> Result<Vec<u8>, String> {
+    if let Some(items) = value.read_lock::<Array>() {
+        return write_array(&items, luggage);
+    }
     with_luggage(luggage, |luggage| rmp_serde::to_vec(&Sent { value, luggage }))
 }
 
@@ -85,7 +88,25 @@ pub fn write(value: &Dynamic, luggage: &mut Luggage) -> Result<Vec<u8>, String> 
 /// # Errors
 /// As [`write`].
 pub fn write_array(values: &[Dynamic], luggage: &mut Luggage) -> Result<Vec<u8>, String> {
-    with_luggage(luggage, |luggage| rmp_serde::to_vec(&SentArray { values, luggage }))
+    with_luggage(luggage, |luggage| {
+        let mut to = Vec::new();
+        write_values(&mut to, values, luggage)?;
+        Ok(to)
+    })
+}
+
+fn write_values(
+    to: &mut Vec<u8>,
+    values: &[Dynamic],
+    luggage: &RefCell<Luggage>,
+) -> Result<(), rmp_serde::encode::Error> {
+    if !plain::begin_list(to, values.len()) {
+        return rmp_serde::encode::write(to, &SentArray { values, luggage });
+    }
+    values.iter().try_for_each(|value| match plain::write(to, value) {
+        true => Ok(()),
+        false => rmp_serde::encode::write(to, &Sent { value, luggage }),
+    })
 }
 
 /// The same for several arrays, as one array of arrays.
@@ -94,9 +115,12 @@ pub fn write_array(values: &[Dynamic], luggage: &mut Luggage) -> Result<Vec<u8>,
 /// As [`write`].
 pub fn write_arrays(arrays: &[Vec<Dynamic>], luggage: &mut Luggage) -> Result<Vec<u8>, String> {
     with_luggage(luggage, |luggage| {
-        let mut to = rmp_serde::Serializer::new(Vec::new());
-        to.collect_seq(arrays.iter().map(|values| SentArray { values, luggage }))?;
-        Ok(to.into_inner())
+        let mut to = Vec::new();
+        if !plain::begin_list(&mut to, arrays.len()) {
+            return Err(rmp_serde::encode::Error::custom("too many lists"));
+        }
+        arrays.iter().try_for_each(|values| write_values(&mut to, values, luggage))?;
+        Ok(to)
     })
 }
 
@@ -200,7 +224,7 @@ impl<'a> Inspection<'a> {
             return Ok(());
         }
         if let Some(items) = value.read_lock::<Array>() {
-            let mut items = items.iter().enumerate();
+            let mut items = items.iter().enumerate().filter(|(_, item)| !is_plain(item));
             return items.try_for_each(|(i, item)| self.find(item, &|| format!("{}[{i}]", path())));
         }
         if let Some(fields) = value.read_lock::<Map>() {

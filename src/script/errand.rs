@@ -10,6 +10,7 @@ use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map, NativeCallContext, Posit
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::calls::Calls;
 use super::caught::birth_frame;
 use super::decode::{decode, decode_arrays};
 use super::done::Done;
@@ -18,7 +19,7 @@ use super::failure::Failure;
 use super::function::Callable;
 use super::host::{Host, run_in};
 use super::luggage::{Luggage, Packed};
-use super::parcel::Parcel;
+use super::parcel::{Parcel, is_plain};
 use super::series::Series;
 use super::tasks::{self, Job};
 use super::throw::{Ending, Outcome, Problem, Thrown};
@@ -43,10 +44,19 @@ struct Form {
     /// The function, and `this` or nothing.
     call: ByteBuf,
     args: ByteBuf,
-    /// The arguments are lists of arguments, for one call each; the result is the array of the results.
-    each: bool,
+    /// The arguments are those of many calls; the result is the array of the results.
+    each: Option<Each>,
     /// What it returns is not asked for, and need not cross.
     quiet: bool,
+}
+
+/// What the arguments of many calls are.
+#[derive(Serialize, Deserialize, Clone, Copy)]
+enum Each {
+    /// One of each call.
+    Ones,
+    /// A list of each call.
+    Lists,
 }
 
 /// What is to be done with a job.
@@ -59,13 +69,13 @@ enum Manner {
 /// The arguments on their way: of one call, or of one call each.
 enum Given<'a> {
     Once(&'a [Dynamic]),
-    Each(&'a [Vec<Dynamic>]),
+    Each(&'a Calls),
 }
 
 /// What has arrived.
 enum Work {
     Once(Job, Manner),
-    Each(Callable, Vec<Vec<Dynamic>>),
+    Each(Callable, Calls),
 }
 
 /// A job on its way to another process, once `inspection` finds nothing that cannot cross.
@@ -90,14 +100,14 @@ fn pack_job(ctx: &NativeCallContext, job: &Job, manner: Manner, inspection: Insp
     pack_calls(ctx, &job.function, job.this.clone(), &Given::Once(&job.args), manner, inspection)
 }
 
-/// The same for calls of a function, one for each list of arguments.
+/// The same for many calls of a function.
 ///
 /// # Errors
 /// `SendError`.
 pub fn pack_each(
     ctx: &NativeCallContext,
     function: &Callable,
-    calls: &[Vec<Dynamic>],
+    calls: &Calls,
     inspection: Inspection,
 ) -> Outcome<Packed> {
     pack_calls(ctx, function, None, &Given::Each(calls), Manner::Once, inspection)
@@ -117,16 +127,19 @@ fn send_error(ctx: &NativeCallContext, refused: Refused) -> Thrown {
 pub fn check_calls<'a>(
     ctx: &NativeCallContext,
     function: &Callable,
-    calls: &[Vec<Dynamic>],
+    calls: &Calls,
     inspection: impl Fn() -> Inspection<'a>,
 ) -> Outcome<()> {
     let pointer = Dynamic::from(function.pointer().clone());
     // Each may go with a message of its own.
     let of_one = |value: &Dynamic, path: &dyn Fn() -> String| inspection().find(value, path);
-    let mut args =
-        calls.iter().enumerate().flat_map(|(i, call)| call.iter().enumerate().map(move |(j, arg)| (i, j, arg)));
     of_one(&pointer, &|| "f".into())
-        .and_then(|()| args.try_for_each(|(i, j, arg)| of_one(arg, &|| format!("args[{i}][{j}]"))))
+        .and_then(|()| {
+            calls.try_each(|i, j, arg| match is_plain(arg) {
+                true => Ok(()),
+                false => of_one(arg, &|| format!("args[{i}][{j}]")),
+            })
+        })
         .map_err(|refused| send_error(ctx, refused))
 }
 
@@ -158,7 +171,7 @@ fn pack_calls(
         absent,
         call: ByteBuf::from(encode::write_array(&call, &mut luggage).map_err(failed)?),
         args: ByteBuf::from(given.write(&mut luggage).map_err(failed)?),
-        each: matches!(given, Given::Each(_)),
+        each: given.each(),
         quiet: manner == Manner::Quietly,
     };
     let bytes = rmp_serde::to_vec(&form).map_err(|error| failed(error.to_string()))?;
@@ -173,18 +186,23 @@ impl Given<'_> {
                 let mut args = args.iter().enumerate();
                 args.try_for_each(|(i, arg)| inspection.find(arg, &|| format!("args[{i}]")))
             }
-            Given::Each(calls) => {
-                let mut args =
-                    calls.iter().enumerate().flat_map(|(i, call)| (0..).zip(call).map(move |(j, a)| (i, j, a)));
-                args.try_for_each(|(i, j, arg)| inspection.find(arg, &|| format!("args[{i}][{j}]")))
-            }
+            Given::Each(calls) => calls.try_each(|i, j, arg| inspection.find(arg, &|| format!("args[{i}][{j}]"))),
         }
     }
 
     fn write(&self, luggage: &mut Luggage) -> Result<Vec<u8>, String> {
         match self {
             Given::Once(args) => encode::write_array(args, luggage),
-            Given::Each(calls) => encode::write_arrays(calls, luggage),
+            Given::Each(Calls::Ones(args)) => encode::write_array(args.as_slice(), luggage),
+            Given::Each(Calls::Lists(lists)) => encode::write_arrays(lists.as_slice(), luggage),
+        }
+    }
+
+    fn each(&self) -> Option<Each> {
+        match self {
+            Given::Once(_) => None,
+            Given::Each(Calls::Ones(_)) => Some(Each::Ones),
+            Given::Each(Calls::Lists(_)) => Some(Each::Lists),
         }
     }
 }
@@ -235,10 +253,14 @@ fn unpack(host: &Host, packed: &Packed) -> Result<Work, String> {
     let position =
         if line == 0 { Position::NONE } else { Position::new(line, u16::try_from(form.column).unwrap_or(0)) };
     let function = Callable::arrived(function, global, position);
-    if form.each {
-        return Ok(Work::Each(function, decode_arrays(&form.args, &packed.luggage)?));
+    if let Some(Each::Lists) = form.each {
+        let lists = decode_arrays(&form.args, &packed.luggage)?;
+        return Ok(Work::Each(function, Calls::Lists(lists.into_iter())));
     }
     let args = decode(&form.args, &packed.luggage)?.try_cast::<Array>().unwrap_or_default();
+    if let Some(Each::Ones) = form.each {
+        return Ok(Work::Each(function, Calls::Ones(args.into_iter())));
+    }
     let manner = if form.quiet { Manner::Quietly } else { Manner::Once };
     Ok(Work::Once(Job { function, this: (!this.is_unit()).then_some(this), args }, manner))
 }
@@ -326,10 +348,9 @@ fn perform_unguarded(host: &Arc<Host>, packed: Packed) -> Performed {
     })
 }
 
-fn call_each(mut function: Callable, calls: Vec<Vec<Dynamic>>) -> Outcome<Dynamic> {
+fn call_each(mut function: Callable, calls: Calls) -> Outcome<Dynamic> {
     function.move_here();
-    let mut series = Series::of(&function, &calls);
-    let results: Outcome<Array> = calls.into_iter().map(|args| series.call(args)).collect();
+    let results = Series::of(&function, &calls).call_all(calls);
     tasks::forget_task();
     results.map(Dynamic::from_array)
 }

@@ -164,9 +164,12 @@ fn named(ctx: &NativeCallContext, name: &ImmutableString) -> Outcome<FnPtr> {
 /// # Errors
 /// `CaptureError`, `ValueError` as [`detach`].
 pub fn pack_arguments(ctx: &NativeCallContext, args: Array, holder: &Holder) -> Outcome<Vec<Dynamic>> {
+    // Nearly always.
+    if args.iter().all(|arg| is_plain(arg) && !arg.is_shared()) {
+        return Ok(args);
+    }
     args.into_iter()
         .map(|arg| {
-            // Nearly always.
             if !arg.is_shared() && is_plain(&arg) {
                 return Ok(arg);
             }

@@ -8,23 +8,24 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use rhai::{Array, Dynamic, NativeCallContext};
 
+use super::calls::Calls;
 use super::chunks::Chunks;
 use super::done::Done;
 use super::failure::Failure;
-use super::function::{Callable, pack_arguments};
+use super::function::Callable;
 use super::host::{Host, host, run_in};
 use super::iterate::Place;
 use super::jobs::{JobFuture, JobPool, Mapping, chunk_result, count_as_seen, submit_chunk};
 use super::progress::Progress;
 use super::tasks::conclude;
 use super::throw::{Outcome, Thrown};
-use crate::kernel::{Enders, Holder, Waitable, current};
+use crate::kernel::{Enders, Waitable, current};
 use crate::sync::Future;
 use crate::sync::future::Stage;
 
 /// What is left, and what became of the rest.
 struct State {
-    calls: std::vec::IntoIter<Vec<Dynamic>>,
+    calls: Calls,
     chunks: Chunks,
     /// In the order of the calls; those that are being handed over are missing.
     parts: Vec<Option<JobFuture>>,
@@ -50,9 +51,7 @@ struct Gathering {
 ///
 /// # Errors
 /// `Closed`; what cannot be handed over.
-pub fn gather(ctx: &NativeCallContext, pool: &Arc<JobPool>, mapping: Mapping, calls: Vec<Array>) -> Outcome<JobFuture> {
-    let packed = |args| pack_arguments(ctx, args, &Holder::Outside);
-    let calls = calls.into_iter().map(packed).collect::<Outcome<Vec<_>>>()?;
+pub fn gather(ctx: &NativeCallContext, pool: &Arc<JobPool>, mapping: Mapping, calls: Calls) -> Outcome<JobFuture> {
     let chunks = match mapping.chunk {
         Some(size) => Chunks::of(size),
         None if pool.on.is_processes() => Chunks::growing(pool.size(), current().kernel().now()),
@@ -72,7 +71,7 @@ pub fn gather(ctx: &NativeCallContext, pool: &Arc<JobPool>, mapping: Mapping, ca
             function: mapping.function,
             whole: Future::new("Future", Some(runners)),
             state: Mutex::new(State {
-                calls: calls.into_iter(),
+                calls,
                 chunks,
                 parts: Vec::new(),
                 open: 0,
@@ -102,13 +101,13 @@ impl Gathering {
     /// Hands over as many chunks as may be on their way.
     fn feed(self: &Arc<Self>, ctx: &NativeCallContext, late: bool) -> Outcome<()> {
         loop {
-            let (at, chunk): (usize, Vec<Vec<Dynamic>>) = {
+            let (at, chunk) = {
                 let mut state = self.state.lock();
                 if state.stopped.is_some() || state.open >= state.chunks.most_open() {
                     return Ok(());
                 }
                 let size = state.chunks.next(state.calls.len());
-                let chunk: Vec<_> = state.calls.by_ref().take(size).collect();
+                let chunk = state.calls.take(size);
                 if chunk.is_empty() {
                     return Ok(());
                 }
@@ -153,17 +152,14 @@ impl Gathering {
         let (parts, error) = {
             let mut state = self.state.lock();
             let is_stopped = state.stopped.is_some();
-            if state.open > 0 || (state.calls.len() > 0 && !is_stopped) || state.is_over {
+            if state.open > 0 || (!state.calls.is_empty() && !is_stopped) || state.is_over {
                 return;
             }
             state.is_over = true;
             let parts: Vec<JobFuture> = std::mem::take(&mut state.parts).into_iter().flatten().collect();
             (parts, state.stopped.take().flatten())
         };
-        let first_failure = parts.iter().find_map(|part| match part.look(|done| done.cloned()) {
-            Ok(Some(Done::Failed(failure))) => Some(failure),
-            _ => None,
-        });
+        let first_failure = parts.iter().find_map(|part| part.look(failure_in).unwrap_or_default());
         if let (Some(failure), true) = (first_failure, parts.iter().all(|part| part.stage() != Stage::Cancelled)) {
             // As it is: where this task was made, which happens to be the last, has nothing to do with it.
             count_as_seen(parts.iter().filter(|part| !has_failed_with(part, &failure)));
@@ -172,8 +168,11 @@ impl Gathering {
         }
         let results: Outcome<Array> = run_in(&self.host, || {
             self.place.call(|ctx| {
-                let chunks = parts.iter().map(|part| chunk_result(ctx, part, None)).collect::<Outcome<Vec<_>>>()?;
-                error.map_or(Ok(chunks.into_iter().flatten().collect()), Err)
+                let mut all = Array::new();
+                for part in &parts {
+                    all.append(&mut chunk_result(ctx, part, None)?);
+                }
+                error.map_or(Ok(all), Err)
             })
         });
         if results.is_err() {
@@ -185,5 +184,12 @@ impl Gathering {
 }
 
 fn has_failed_with(part: &JobFuture, failure: &Arc<Failure>) -> bool {
-    matches!(part.look(|done| done.cloned()), Ok(Some(Done::Failed(its))) if Arc::ptr_eq(&its, failure))
+    matches!(part.look(failure_in), Ok(Some(its)) if Arc::ptr_eq(&its, failure))
+}
+
+fn failure_in(done: Option<&Done>) -> Option<Arc<Failure>> {
+    match done {
+        Some(Done::Failed(failure)) => Some(failure.clone()),
+        _ => None,
+    }
 }

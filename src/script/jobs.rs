@@ -8,6 +8,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 
 use super::api::future::only_result_of;
 use super::arguments::{Options, list};
+use super::calls::Calls;
 use super::done::Done;
 use super::encode::{Inspection, Way};
 use super::errand;
@@ -103,13 +104,13 @@ pub fn submit_packed(
     Ok(future)
 }
 
-/// Hands a run of argument lists to the pool as one job, whose result is the array of the results; also when it is closed,
+/// Hands many calls to the pool as one job, whose result is the array of the results; also when it is closed,
 /// where `late`.
 pub(super) fn submit_chunk(
     ctx: &NativeCallContext,
     pool: &JobPool,
     function: &Callable,
-    chunk: Vec<Vec<Dynamic>>,
+    chunk: Calls,
     late: bool,
 ) -> Outcome<JobFuture> {
     let future = pool.new_future();
@@ -128,8 +129,7 @@ pub(super) fn submit_chunk(
     let body = move || {
         run_in(&host, || {
             function.move_here();
-            let mut series = Series::of(&function, &chunk);
-            let results: Outcome<Array> = chunk.into_iter().map(|args| series.call(args)).collect();
+            let results = Series::of(&function, &chunk).call_all(chunk);
             forget_task();
             conclude(results.map(Dynamic::from_array), &core, function.source())
         })
@@ -181,10 +181,7 @@ impl Mapping {
             if chunk.is_empty() {
                 return Ok(futures);
             }
-            let chunk = chunk
-                .into_iter()
-                .map(|args| pack_arguments(ctx, args, &Holder::Outside))
-                .collect::<Outcome<Vec<_>>>()?;
+            let chunk = Calls::of_lists(ctx, chunk)?;
             futures.push(submit_chunk(ctx, pool, &self.function, chunk, false)?);
         }
     }
@@ -294,10 +291,7 @@ pub fn stream_ahead(
             if chunk.is_empty() {
                 break;
             }
-            let chunk = chunk
-                .into_iter()
-                .map(|item| pack_arguments(ctx, vec![item], &Holder::Outside))
-                .collect::<Outcome<Vec<_>>>()?;
+            let chunk = Calls::of_one(ctx, chunk)?;
             open.0.push_back(submit_chunk(ctx, &pool, &mapping.function, chunk, false)?);
         }
         Ok(())

@@ -100,6 +100,7 @@ pub fn make_content_over(value: &mut Dynamic, holder: &Holder) {
 struct TooDeep;
 
 /// Numbers, strings and the like hold nothing. Strings are immutable and may be shared.
+#[inline]
 pub fn is_plain(value: &Dynamic) -> bool {
     value.is_int() || value.is_string() || value.is_float() || value.is_bool() || value.is_unit() || value.is_char()
 }
@@ -115,7 +116,8 @@ fn own(value: &mut Dynamic, holder: &Holder, depth: usize) -> Result<(), TooDeep
         return Err(TooDeep);
     }
     if let Some(mut items) = value.write_lock::<Array>() {
-        return items.iter_mut().try_for_each(|item| own(item, holder, depth + 1));
+        let mut others = items.iter_mut().filter(|item| item.is_shared() || !is_plain(item));
+        return others.try_for_each(|item| own(item, holder, depth + 1));
     }
     if let Some(mut fields) = value.write_lock::<Map>() {
         return fields.values_mut().try_for_each(|field| own(field, holder, depth + 1));

@@ -7,9 +7,11 @@
 use std::sync::Arc;
 
 use rhai::{
-    ASTNode, Caches, Dynamic, EvalAltResult, EvalContext, Expr, GlobalRuntimeState, Scope, ScriptFuncDef, StmtBlock,
+    ASTNode, Array, Caches, Dynamic, EvalAltResult, EvalContext, Expr, GlobalRuntimeState, ImmutableString, Scope,
+    ScriptFuncDef, StmtBlock,
 };
 
+use super::calls::Calls;
 use super::capture::body_of;
 use super::function::Callable;
 use super::handler::settled;
@@ -38,20 +40,41 @@ struct Shared {
 
 impl<'a> Series<'a> {
     /// These calls of a function that was made over to the current task.
-    pub fn of(callable: &'a Callable, calls: &[Vec<Dynamic>]) -> Series<'a> {
-        let many = calls.first().filter(|_| calls.len() >= MANY);
-        let definition = many.and_then(|args| definition(callable, args.len()));
+    pub fn of(callable: &'a Callable, calls: &Calls) -> Series<'a> {
+        let many = calls.first_count().filter(|_| calls.len() >= MANY);
+        let definition = many.and_then(|count| definition(callable, count));
         Series { callable, shared: definition.map(|definition| Shared::new(callable, definition)) }
     }
 
-    /// The next call.
+    /// All of them, in order: the results.
     ///
     /// # Errors
-    /// Those of the function.
-    pub fn call(&mut self, args: Vec<Dynamic>) -> Outcome<Dynamic> {
+    /// Those of the function, the first of which ends it.
+    pub fn call_all(&mut self, calls: Calls) -> Outcome<Array> {
+        let mut results = Array::with_capacity(calls.len());
+        match calls {
+            Calls::Ones(args) => {
+                for arg in args {
+                    results.push(self.call([arg])?);
+                }
+            }
+            Calls::Lists(lists) => {
+                for args in lists {
+                    results.push(self.call(args)?);
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    /// The next call.
+    fn call(
+        &mut self,
+        args: impl AsMut<[Dynamic]> + AsRef<[Dynamic]> + IntoIterator<Item = Dynamic>,
+    ) -> Outcome<Dynamic> {
         let captured = self.callable.pointer().curry();
         match &mut self.shared {
-            Some(shared) if shared.definition.params.len() == captured.len() + args.len() => {
+            Some(shared) if shared.definition.params.len() == captured.len() + args.as_ref().len() => {
                 shared.call(captured, args).map_err(|error| settled(shared.told(error, self.callable)))
             }
             _ => self.callable.call(args),
@@ -82,14 +105,15 @@ impl Shared {
     }
 
     /// Runs the statements, with the parameters as their variables.
-    fn call(&mut self, captured: &[Dynamic], args: Vec<Dynamic>) -> Outcome<Dynamic> {
+    fn call(&mut self, captured: &[Dynamic], args: impl IntoIterator<Item = Dynamic>) -> Outcome<Dynamic> {
         let Shared { host, global, caches, scope, definition, body } = self;
-        scope.rewind(0);
-        scope.extend(definition.params.iter().cloned().zip(captured.iter().cloned().chain(args)));
+        let params = &definition.params;
+        set(scope, params, captured.iter().cloned().chain(args));
         let mut context = EvalContext::new(host.engine(), global, caches, scope, None);
         #[expect(deprecated, reason = "Rhai marks it as volatile; the version is pinned")]
         let result = context.eval_expression_tree_raw(&(&*body).into(), true);
-        scope.rewind(0);
+        // Nothing is held that no call has.
+        set(scope, params, params.iter().map(|_| Dynamic::UNIT));
         result.or_else(|error| match *error {
             EvalAltResult::Return(value, _) => Ok(value),
             error => Err(error.into()),
@@ -104,6 +128,18 @@ impl Shared {
         }
         let (name, source) = (self.definition.name.to_string(), callable.source().unwrap_or_default().to_string());
         EvalAltResult::ErrorInFunctionCall(name, source, error, callable.position()).into()
+    }
+}
+
+/// Gives the variables of these names, which are all there are in the scope or not there yet, their values. Their names are
+/// put there once.
+fn set(scope: &mut Scope, names: &[ImmutableString], values: impl Iterator<Item = Dynamic>) {
+    for (name, value) in names.iter().zip(values) {
+        let value = if value.is_read_only() { value.clone() } else { value };
+        match scope.get_mut(name) {
+            Some(variable) => *variable = value,
+            None => _ = scope.push_dynamic(name.clone(), value),
+        }
     }
 }
 

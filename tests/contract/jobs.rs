@@ -426,3 +426,38 @@ fn failures_of_a_map_that_nobody_has_looked_at_are_told() {
     assert_eq!((ran.status, ran.out.as_str()), (1, "0\nTimeoutError\n"), "{}", ran.err);
     assert!(["bad 1", "late"].iter().all(|f| ran.err.contains(f)), "{}", ran.err);
 }
+
+/// Many calls in one job share what can be shared and nothing else: a call finds its arguments as they were given, whatever
+/// the one before it has made of its own, and all kinds of values come and go beside each other.
+#[test]
+fn many_calls_in_one_job_are_as_each_by_itself() {
+    let text = |pool: &str, size: usize| {
+        let text = r#"
+            fn listed(n, f) { let all = []; for i in 0..n { all.push(f.call(i)); } all }
+            fn own(x) { x += 1; let f = || x; x += 1; f.call() }
+            fn same(x) { let inner = [x]; x = (); inner[0] }
+            fn two(a, b) { a += b; a }
+            fn fails(x) { if x == 18 { throw `at ${x}` } x }
+            let pool = POOL(2);
+            let options = #{chunksize: SIZE};
+            print(pool.map(own, 0..20, options));
+            let long = "y";
+            for i in 0..8 { long += long; }
+            let items = [0, -1, 127, 128, -32, -33, 9223372036854775807, -9223372036854775807 - 1, 2147483648, 0.5, true,
+                (), "", "text", long, 'c', [1, [2]], #{a: 1}, 1..3, blob(2, 7), [long, 300]];
+            print(pool.map(same, items, options).to_debug());
+            print(pool.starmap(two, listed(20, |i| [i, i * i]), options));
+            try { pool.map(fails, 0..20, options); } catch (e) { print(`${e.message} ${e.line}`); }
+            try { pool.starmap(two, listed(20, |i| if i == 17 { [i] } else { [i, 1] }), options); }
+            catch (e) { print(e.message); }
+            pool.close();
+            pool.join();
+        "#;
+        sim(&text.replace("POOL", pool).replace("SIZE", &size.to_string()))
+    };
+    let each = text("ThreadPool", 1);
+    assert!(each.contains("[2, 3, 4") && each.contains("at 18 6"), "{each}");
+    for (pool, size) in [("ThreadPool", 40), ("Pool", 1), ("Pool", 40), ("Pool", 19)] {
+        assert_eq!(text(pool, size), each, "{pool}, {size} a job");
+    }
+}

@@ -9,6 +9,7 @@ use rhai::{Array, Dynamic, Map, NativeCallContext};
 use crate::kernel::{Holder, door};
 use crate::script::api::future::{only_result_of, run_callback};
 use crate::script::arguments::{Options, list, seconds};
+use crate::script::calls::Calls;
 use crate::script::done::Done;
 use crate::script::function::{Callable, pack_arguments};
 use crate::script::gather::gather;
@@ -57,16 +58,12 @@ impl Callbacks {
     }
 }
 
-fn one_by_one(items: Array) -> Vec<Array> {
-    items.into_iter().map(|item| vec![item]).collect()
-}
-
 fn map_all(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, options: Map) -> Outcome<JobFuture> {
     let items = self::list(ctx, "list", list)?;
     let mut options = Options::new(options);
     let callbacks = Callbacks::from_options(ctx, &mut options)?;
     let mapping = Mapping::new(ctx, f, options, false, Some(items.len()))?;
-    let whole = gather(ctx, &pool.pool, mapping, one_by_one(items))?;
+    let whole = gather(ctx, &pool.pool, mapping, Calls::of_one(ctx, items)?)?;
     callbacks.add_to(&whole);
     Ok(whole)
 }
@@ -77,7 +74,7 @@ fn star(ctx: &NativeCallContext, pool: &PoolHandle, f: Dynamic, list: Dynamic, o
         .map(|args| self::list(ctx, "each item of list", args))
         .collect::<Outcome<Vec<_>>>()?;
     let mapping = Mapping::new(ctx, f, Options::new(options), false, Some(calls.len()))?;
-    let whole = gather(ctx, &pool.pool, mapping, calls)?;
+    let whole = gather(ctx, &pool.pool, mapping, Calls::of_lists(ctx, calls)?)?;
     array_of(ctx, &whole)
 }
 
