@@ -34,6 +34,14 @@ fn answers(text: &str, wanted: &[&str]) {
     answered(Program::script(&asking(text)).run(), wanted);
 }
 
+/// What each expression prints, or how it is refused, after `before`.
+#[track_caller]
+fn each_answers(before: &str, pairs: &[(&str, &str)]) {
+    let asked: String = pairs.iter().map(|(expression, _)| format!("? {expression}\n")).collect();
+    let wanted: Vec<&str> = pairs.iter().map(|(_, wanted)| *wanted).collect();
+    answers(&format!("{before}\n{asked}"), &wanted);
+}
+
 #[track_caller]
 fn answered(seen: Seen, wanted: &[&str]) {
     let lines: Vec<&str> = seen.stdout.lines().collect();

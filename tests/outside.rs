@@ -5,6 +5,8 @@ mod whole;
 
 #[path = "outside/crawler.rs"]
 mod crawler;
+#[path = "outside/html.rs"]
+mod html;
 #[path = "outside/http.rs"]
 mod http;
 #[path = "outside/server.rs"]

@@ -5,6 +5,8 @@
 mod alike;
 #[path = "processes/crash_table.rs"]
 mod crash_table;
+#[path = "processes/forks.rs"]
+mod forks;
 #[path = "processes/pipes.rs"]
 mod pipes;
 #[path = "processes/pools.rs"]

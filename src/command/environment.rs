@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,7 +36,7 @@ pub fn set(name: &str, value: Option<&str>) {
 ///
 /// # Errors
 /// Those of the system.
-pub fn go_to(folder: &str) -> io::Result<()> {
+pub fn go_to(folder: impl AsRef<Path>) -> io::Result<()> {
     std::env::set_current_dir(folder)?;
     VERSION.fetch_add(1, Ordering::SeqCst);
     Ok(())

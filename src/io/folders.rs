@@ -202,6 +202,7 @@ pub fn move_to(from: &Path, to: &Path) -> Result<PathBuf, FileFault> {
             Ok(to)
         }
         Err(error) => {
+            must_not_contain(from, &to)?;
             let (from, to) = (from.display().to_string(), to.display().to_string());
             Err(FileFault::System(format!("cannot move {from:?} to {to:?}"), error))
         }

@@ -4,15 +4,14 @@
 //!   script ──► whole (all of a file at once) ──► file (open ones) ──► opening
 //!              folders (entries: list, copy, move, remove)  watch (what happens to them)  pattern (glob)
 //!              temporary (removed at the end)               digest (sums)  input (what is typed)
-//!              http (asking servers)  sqlite (databases) ──► blocking (calls beside the task)
-//!              html (what is in a page)
+//!              http (asking servers)  sqlite (databases)    html (what is in a page) ──► blocking (calls beside the task)
 //! ```
 //!
 //! The room knows nothing of Rhai. What a build leaves out (see `[features]` in `Cargo.toml`) has a stand-in in [`absent`].
 
 #[cfg(not(feature = "sqlite"))]
 pub mod absent;
-#[cfg(any(feature = "http", feature = "sqlite"))]
+#[cfg(any(feature = "html", feature = "http", feature = "sqlite"))]
 pub mod blocking;
 pub mod digest;
 pub mod fault;

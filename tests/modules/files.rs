@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
-use super::{answered, answers, asking};
+use super::{answered, answers, asking, each_answers};
 use crate::whole::live::Live;
 use crate::whole::program::{Program, Seen, finish};
 
@@ -72,6 +72,97 @@ fn what_cannot_be_read_or_written_is_told_with_its_path() {
         "TypeError: write(): data must be a string, not a blob: the file was opened for text (mode \"wb\" is for blobs)",
     ];
     answers(script, &wanted);
+}
+
+/// What is beyond the table of [`what_cannot_be_read_or_written_is_told_with_its_path`]: the functions that are not in it, paths
+/// that no system takes, and options and numbers that make no sense.
+#[test]
+fn every_function_refuses_a_path_or_an_option_that_makes_no_sense() {
+    let nul = |call: &str| format!("ValueError: fs::{call}(): no path can hold a NUL byte: \"a\\0b\"");
+    let none = |what: &str| format!("NotFound: fs::{what}: No such file or directory (os error 2)");
+    each_answers(
+        "fs::write(\"x\", \"text\"); fs::write(\"bytes\", blob(3, 0xff)); fs::mkdir(\"d\"); let no = \"a\\x00b\";\n\
+         let f = fs::open(\"x\");",
+        &[
+            (r#"fs::read_bytes("bytes")"#, "[ffffff]"),
+            (r#"fs::read_bytes("no")"#, &none("read_bytes(): cannot read \"no\"")),
+            (r#"fs::read_bytes("")"#, &none("read_bytes(): cannot read \"\"")),
+            (r#"fs::read_bytes(".")"#, "IoError: fs::read_bytes(): cannot read \".\": Is a directory (os error 21)"),
+            (
+                r#"fs::read_bytes("x/y")"#,
+                "IoError: fs::read_bytes(): cannot read \"x/y\": Not a directory (os error 20)",
+            ),
+            ("fs::read_bytes(no)", &nul("read_bytes")),
+            ("fs::read_bytes(())", "TypeError: fs::read_bytes(): path must be a string, not ()"),
+            ("fs::append(no, \"\")", &nul("append")),
+            (r#"fs::append("no/x", "")"#, &none("append(): cannot open \"no/x\"")),
+            (r#"fs::append("x", 1)"#, "TypeError: fs::append(): data must be a string or a blob, not an int"),
+            ("[fs::exists(no), fs::is_dir(no), fs::is_file(no), fs::is_file(\"x/y\")]", "[false, false, false, false]"),
+            ("fs::exists(1)", "TypeError: fs::exists(): path must be a string, not an int"),
+            ("fs::glob(no) + fs::glob(\"\")", "[]"),
+            ("fs::list(no)", &nul("list")),
+            ("fs::walk(no)", &nul("walk")),
+            (
+                "{ for w in fs::walk(\"x\") { } }",
+                "IoError: fs::walk(): cannot list \"x\": Not a directory (os error 20)",
+            ),
+            ("fs::mkdir(no)", &nul("mkdir")),
+            (r#"fs::mkdir("")"#, &none("mkdir(): cannot make the folder \"\"")),
+            (
+                r#"fs::mkdir("y", #{parent: true})"#,
+                "ValueError: fs::mkdir() has no option \"parent\"; did you mean \"parents\"?",
+            ),
+            (r#"fs::mkdir("y", #{parents: 1})"#, "TypeError: fs::mkdir(): option parents must be a bool, not an int"),
+            ("fs::temp_dir(1)", "TypeError: fs::temp_dir() takes 0 arguments, not 1"),
+            ("fs::temp_file(1)", "TypeError: fs::temp_file() takes 0 arguments, not 1"),
+            ("fs::copy(\"x\", no)", &nul("copy")),
+            (r#"fs::copy("", "y")"#, &none("copy(): cannot copy \"\"")),
+            (
+                r#"fs::copy("x", "y", #{recursiv: true})"#,
+                "ValueError: fs::copy() has no option \"recursiv\"; did you mean \"recursive\"?",
+            ),
+            ("fs::move(no, \"y\")", &nul("move")),
+            (r#"fs::move("d", "d/e")"#, "ValueError: fs::move(): \"d/e\" lies within \"d\""),
+            (r#"fs::move("x", "")"#, &none("move(): cannot move \"x\" to \"\"")),
+            ("fs::remove(no, #{missing_ok: true})", &nul("remove")),
+            (r#"fs::remove("")"#, &none("remove(): cannot remove \"\"")),
+            (
+                r#"fs::remove("x", #{missing: true})"#,
+                "ValueError: fs::remove() has no option \"missing\"; did you mean \"missing_ok\"?",
+            ),
+            ("fs::stat(no)", &nul("stat")),
+            (
+                r#"fs::stat("x", #{folow: false})"#,
+                "ValueError: fs::stat() has no option \"folow\"; did you mean \"follow\"?",
+            ),
+            ("fs::mkfifo(no)", &nul("mkfifo")),
+            (r#"fs::mkfifo("no/f")"#, &none("mkfifo(): cannot make the FIFO \"no/f\"")),
+            ("fs::watch(no)", &nul("watch")),
+            (
+                r#"fs::watch("d", #{timeout: -1})"#,
+                "ValueError: fs::watch(): option timeout must be a number of seconds, 0 or more, not -1",
+            ),
+            (
+                r#"fs::watch("d", #{timout: 1})"#,
+                "ValueError: fs::watch() has no option \"timout\"; did you mean \"timeout\"?",
+            ),
+            ("fs::open(no, \"w\")", &nul("open")),
+            (r#"fs::open("x", 1)"#, "TypeError: fs::open(): mode must be a string, not an int"),
+            ("f.read(-1)", "ValueError: read(): n must be 0 or more, not -1"),
+            ("f.read(\"x\")", "TypeError: read(): n must be an int, not a string"),
+            ("f.read(9223372036854775807)", "text"),
+            ("f.seek(9223372036854775807)", "IoError: seek(): cannot seek in \"x\": Invalid argument (os error 22)"),
+            ("f.seek(-9, \"end\")", "IoError: seek(): cannot seek in \"x\": Invalid argument (os error 22)"),
+            ("f.tell()", "4"),
+            (
+                "{ for line in fs::open(\"bytes\") { } }",
+                "ValueError: read_line(): \"bytes\" is no text in UTF-8: byte 0 shows it; read it as bytes",
+            ),
+            ("{ f.close(); f.closed }", "true"),
+            ("{ let kind = \"\"; try { f.flush(); } catch (e) { kind = e.kind; } kind }", "Closed"),
+            ("{ let kind = \"\"; try { for line in f { } } catch (e) { kind = e.kind; } kind }", "Closed"),
+        ],
+    );
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `env::`: the environment, and where the script is.
 
+use std::os::unix::ffi::OsStrExt;
+
 use super::{answered, answers, asking};
-use crate::whole::program::Program;
+use crate::whole::program::{Program, finish};
 
 #[test]
 fn what_is_set_is_what_commands_and_processes_get() {
@@ -48,6 +50,12 @@ fn names_and_values_that_no_environment_can_hold_are_refused() {
         ? env::get("A")
         ? env::chdir("/no such folder")
         ? env::chdir("script.rhai")
+        ? env::chdir("")
+        ? env::chdir("a\x00b")
+        ? env::unset("")
+        ? [env::get(""), env::get("A=B"), env::get("A\x00", "none")]
+        ? env::get(1)
+        ? env::vars(1)
     "#;
     let why = "a name is not empty and has no \"=\", and neither name nor value a NUL byte";
     let refused = |name: &str| format!("ValueError: env::set(): no environment can hold {name} so: {why}");
@@ -62,6 +70,53 @@ fn names_and_values_that_no_environment_can_hold_are_refused() {
             "",
             "NotFound: env::chdir(): cannot go to \"/no such folder\": No such file or directory (os error 2)",
             "IoError: env::chdir(): cannot go to \"script.rhai\": Not a directory (os error 20)",
+            "NotFound: env::chdir(): cannot go to \"\": No such file or directory (os error 2)",
+            "ValueError: env::chdir(): no path can hold a NUL byte: \"a\\0b\"",
+            &refused("\"\"").replace("set", "unset"),
+            r#"[(), (), "none"]"#,
+            "TypeError: env::get(): name must be a string, not an int",
+            "TypeError: env::vars() takes 0 arguments, not 1",
+        ],
+    );
+}
+
+/// The script is started by a shell that gives it a value which is no text.
+#[test]
+fn surroundings_that_are_no_text_or_are_gone_are_told() {
+    let script = r#"
+        ? env::get("BAD")
+        ? env::get("BAD", "x")
+        ? env::vars().BAD
+        env::set("HOME", "");
+        ? env::home().starts_with("/")
+        fs::mkdir("gone");
+        env::chdir("gone");
+        fs::remove("../gone");
+        ? env::cwd()
+        ? path::absolute("x")
+        ? path::relative("x")
+        ? fs::list(".")
+        ? fs::write("x", "")
+    "#;
+    let program = Program::script(&asking(script));
+    let mut command = program.command();
+    command.env("BAD", std::ffi::OsStr::from_bytes(b"x\xff"));
+    let seen = finish(command.spawn().unwrap(), "surroundings".into());
+    let gone = |function: &str| {
+        format!("IoError: {function}(): the current folder cannot be told: No such file or directory (os error 2)")
+    };
+    answered(
+        seen,
+        &[
+            "ValueError: env::get(): the variable \"BAD\" is not valid UTF-8: x\u{fffd}",
+            "ValueError: env::get(): the variable \"BAD\" is not valid UTF-8: x\u{fffd}",
+            "x\u{fffd}",
+            "true",
+            &gone("env::cwd"),
+            &gone("path::absolute"),
+            &gone("path::relative"),
+            "[]",
+            "NotFound: fs::write(): cannot write \"x\": No such file or directory (os error 2)",
         ],
     );
 }

@@ -103,3 +103,55 @@ fn tables_stand_in_columns() {
         ],
     );
 }
+
+#[test]
+fn what_makes_no_sense_to_a_person_is_refused() {
+    let script = super::asking(
+        r#"
+        ? term::status(1)
+        ? term::status("two\nlines\r\x1b[31m")
+        ? term::ask(1)
+        ? term::confirm(())
+        ? term::confirm("Sure?")
+        ? term::confirm("Really?")
+        ? term::style("x", 1)
+        ? term::style("x", "") + term::style("", "red")
+        ? term::table([#{a: 1}, [1]])
+        ? term::table([[1, 2], [1]])
+        ? term::table([#{a: "x\ny"}])
+        ? term::table([[1]], #{columns: [1]})
+        for columns in ["-5", "0", "wide", "99999999999999999999"] { env::set("COLUMNS", columns); print(term::width()); }
+        "#,
+    );
+    let seen = Program::script(&script).stdin("perhaps\nyes\nperhaps").run();
+    let answer = "Please answer y or n.\n";
+    assert_eq!(seen.stderr, format!("Sure? [y/N] {answer}Sure? [y/N] Really? [y/N] {answer}Really? [y/N] "));
+    let quiet = crate::whole::program::Seen { stderr: String::new(), ..seen };
+    answered(
+        quiet,
+        &[
+            "TypeError: term::status(): text must be a string, not an int",
+            "",
+            "TypeError: term::ask(): question must be a string, not an int",
+            "TypeError: term::confirm(): question must be a string, not ()",
+            "true",
+            "EndOfFile: term::confirm(): the standard input has ended",
+            "TypeError: term::style(): style must be a string, not an int",
+            "x",
+            "a",
+            "-",
+            "1",
+            "1",
+            "1  2",
+            "1",
+            "a",
+            "---",
+            "x y",
+            "TypeError: term::table(): each of option columns must be a string, not an int",
+            "80",
+            "80",
+            "80",
+            "80",
+        ],
+    );
+}

@@ -1,6 +1,6 @@
-//! `json::`, `regex::`, `hash::`, `path::`.
+//! `json::`, `regex::`, `hash::`, `path::`, and times.
 
-use super::answers;
+use super::{answers, each_answers};
 
 #[test]
 fn json_goes_there_and_back() {
@@ -61,6 +61,25 @@ fn text_that_is_no_json_is_told_with_its_place() {
             "ErrorModuleNotFound: there is no module \"jsn\" here; did you mean \"json\"?",
         ],
     );
+    let at = |why: &str, line: u32, column: u32| {
+        format!("ValueError: json::parse(): {why}, at line {line}, column {column}")
+    };
+    each_answers(
+        "",
+        &[
+            (r#"json::parse("\"\\ud800\"")"#, &at("unexpected end of hex escape", 1, 8)),
+            (r#"json::parse("\"\\x\"")"#, &at("invalid escape", 1, 3)),
+            (
+                r#"json::parse("\"a\nb\"")"#,
+                &at("control character (\\u0000-\\u001F) found while parsing a string", 2, 0),
+            ),
+            ("json::parse(`{1: 2}`)", &at("key must be a string", 1, 2)),
+            ("json::parse(`[01]`)", &at("invalid number", 1, 3)),
+            (r#"json::parse("\"open")"#, &at("the text ends within a string", 1, 5)),
+            (r#"json::parse("\ufeff1")"#, &at("expected value", 1, 1)),
+            ("json::parse(blob(2))", "TypeError: json::parse(): text must be a string, not a blob"),
+        ],
+    );
 }
 
 #[test]
@@ -84,6 +103,17 @@ fn what_json_cannot_say_is_told_with_where_it_sits() {
             "TypeError: json::stringify(): value is a blob, which JSON cannot say; make it a text or an array first",
             "TypeError: json::stringify(): value is a Command, which JSON cannot say",
             "ValueError",
+        ],
+    );
+    let pretty = "json::stringify_pretty(): value";
+    each_answers(
+        "",
+        &[
+            (
+                "json::stringify_pretty(#{a: Lock()})",
+                &format!("TypeError: {pretty}.a is a Lock, which JSON cannot say"),
+            ),
+            ("json::stringify_pretty(1.0 / 0.0)", &format!("ValueError: {pretty} is inf, which JSON cannot say")),
         ],
     );
 }
@@ -120,6 +150,41 @@ fn patterns_fit_or_say_what_is_wrong_with_them() {
 }
 
 #[test]
+fn every_function_says_what_is_wrong_with_a_pattern() {
+    let none = |function: &str, pattern: &str, why: &str| {
+        format!("ValueError: regex::{function}(): {pattern:?} is no regular expression: {why}")
+    };
+    each_answers(
+        "",
+        &[
+            (r#"regex::is_match("[", "a")"#, &none("is_match", "[", "unclosed character class")),
+            (r#"regex::find_all("*", "a")"#, &none("find_all", "*", "repetition operator missing expression")),
+            (r"regex::find_all(`\p{nope}`, `a`)", &none("find_all", "\\p{nope}", "Unicode property not found")),
+            (
+                r#"regex::captures("(?<a>x)(?<a>y)", "xy")"#,
+                &none("captures", "(?<a>x)(?<a>y)", "duplicate capture group name"),
+            ),
+            (r#"regex::captures_all("(", "a")"#, &none("captures_all", "(", "unclosed group")),
+            (
+                r#"regex::captures_all("a", blob(1))"#,
+                "TypeError: regex::captures_all(): text must be a string, not a blob",
+            ),
+            (r#"regex::captures_all("(a)|b", "ab")"#, r##"[#{"0": "a", "1": "a"}, #{"0": "b", "1": ()}]"##),
+            (r#"[regex::captures_all("b", "a"), regex::captures_all("", "").len()]"#, "[[], 1]"),
+            (
+                r#"regex::replace("a{2,1}", "a", "b")"#,
+                &none("replace", "a{2,1}", "invalid repetition count range, the start must be <= the end"),
+            ),
+            (r#"regex::replace("(a)", "a", "$nope-$9-${")"#, "$nope-$9-${"),
+            ("regex::split(`a`, ())", "TypeError: regex::split(): text must be a string, not ()"),
+            ("regex::escape(1)", "TypeError: regex::escape(): text must be a string, not an int"),
+            (r#"regex::escape("") + regex::escape("a.[b]")"#, r"a\.\[b\]"),
+            (r#"{ let odd = "(\x00[^$\n"; regex::find_all(regex::escape(odd), odd + odd).len() }"#, "2"),
+        ],
+    );
+}
+
+#[test]
 fn sums_are_those_of_their_usual_tools() {
     let script = r#"
         for text in ["", "abc\n"] {
@@ -130,8 +195,13 @@ fn sums_are_those_of_their_usual_tools() {
             }
         }
         ? hash::md5(1)
+        ? hash::sha256(["a"])
     "#;
-    answers(script, &["TypeError: hash::md5(): data must be a string or a blob, not an int"]);
+    let told = "data must be a string or a blob, not";
+    answers(
+        script,
+        &[&format!("TypeError: hash::md5(): {told} an int"), &format!("TypeError: hash::sha256(): {told} an array")],
+    );
 }
 
 #[test]
@@ -153,6 +223,42 @@ fn paths_are_taken_apart_and_put_together() {
             "../..",
             "TypeError: path::join(): part 2 must be a string, not an int",
             "TypeError: path::join(): part 1 must be a string, not a range",
+        ],
+    );
+    each_answers(
+        "",
+        &[
+            ("path::absolute(\"\") == env::cwd()", "true"),
+            ("path::absolute(1)", "TypeError: path::absolute(): path must be a string, not an int"),
+            ("path::relative(\"\")", "."),
+            ("path::relative(\"a\", 1)", "TypeError: path::relative(): base must be a string, not an int"),
+            ("path::parent(1)", "TypeError: path::parent(): path must be a string, not an int"),
+            ("path::name(())", "TypeError: path::name(): path must be a string, not ()"),
+            ("path::stem([])", "TypeError: path::stem(): path must be a string, not an array"),
+            ("path::ext(#{})", "TypeError: path::ext(): path must be a string, not a map"),
+            ("path::join()", "TypeError: path::join() takes 1 or 2 or 3 arguments, not 0"),
+            (
+                r#"["...", "a/..", "//", "\x00"].map(|p| [path::parent(p), path::name(p), path::stem(p), path::ext(p)])"#,
+                r#"[["", "...", "..", ""], ["a", "", "", ""], ["", "", "", ""], ["", "\0", "\0", ""]]"#,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn times_that_make_no_sense_are_refused() {
+    each_answers(
+        "",
+        &[
+            ("strftime(1)", "TypeError: strftime(): format must be a string, not an int"),
+            (
+                "strftime(\"%\")",
+                "ValueError: strftime(): strftime formatting failed: invalid format string, expected byte after `%`, \
+                 but found end of format string",
+            ),
+            ("sleep(-1)", "ValueError: sleep(): secs must be a number of seconds, 0 or more, not -1"),
+            ("sleep(0.0 / 0.0)", "ValueError: sleep(): secs must be a number of seconds, 0 or more, not NaN"),
+            ("sleep(\"x\")", "TypeError: sleep(): secs must be a number of seconds, not a string"),
         ],
     );
 }

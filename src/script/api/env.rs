@@ -3,6 +3,7 @@
 use rhai::plugin::*;
 use rhai::{Dynamic, ImmutableString, Map, NativeCallContext};
 
+use super::fs::path_of;
 use crate::command::environment;
 use crate::script::arguments::called;
 use crate::script::host::with_host;
@@ -144,7 +145,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn chdir(ctx: NativeCallContext, path: ImmutableString) -> Outcome<()> {
-        environment::go_to(&path).or_else(|error| {
+        environment::go_to(path_of(&ctx, &path)?).or_else(|error| {
             let kind = if error.kind() == std::io::ErrorKind::NotFound { "NotFound" } else { "IoError" };
             throw(&ctx, kind, format!("env::chdir(): cannot go to {path:?}: {error}"))
         })

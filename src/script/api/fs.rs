@@ -27,7 +27,10 @@ fn opened(ctx: &NativeCallContext, path: &str, mode: &str) -> Outcome<FileHandle
 }
 
 /// A path that the system could understand.
-fn path_of<'a>(ctx: &NativeCallContext, path: &'a str) -> Outcome<&'a Path> {
+///
+/// # Errors
+/// `ValueError`.
+pub fn path_of<'a>(ctx: &NativeCallContext, path: &'a str) -> Outcome<&'a Path> {
     if path.contains('\0') {
         return throw(ctx, "ValueError", format!("{}(): no path can hold a NUL byte: {path:?}", called(ctx)));
     }

@@ -3,8 +3,21 @@
 use rhai::plugin::*;
 use rhai::{Array, Dynamic, ImmutableString, Map, NativeCallContext};
 
-use crate::io::html::{self, Element};
-use crate::script::throw::{Outcome, throw};
+use crate::io::html::{self, Element, HtmlFault};
+use crate::script::arguments::called;
+use crate::script::throw::{IntoThrown, Outcome, Problem, Thrown, call};
+
+impl IntoThrown for HtmlFault {
+    fn into_thrown(self, ctx: &NativeCallContext, limit: Option<std::time::Duration>) -> Thrown {
+        let message = format!("{}(): {self}", called(ctx));
+        let kind = match self {
+            HtmlFault::Stopped(stop) => return stop.into_thrown(ctx, limit),
+            HtmlFault::NoThread(_) => "ThreadError",
+            HtmlFault::Invalid(_) => "ValueError",
+        };
+        Problem::new(ctx, kind, message).thrown()
+    }
+}
 
 fn element(found: Element) -> Dynamic {
     let attributes: Map = found.attributes.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -23,7 +36,9 @@ pub mod functions {
     /// do.
     ///
     /// # Errors
-    /// `ValueError` when it is no selector.
+    /// `ValueError` when it is no selector, and when what it fits holds more than 256 MiB of text: each element has all that is
+    /// in it, so elements within each other can have far more than the page. `Cancelled`, `Interrupted`: a long page, or one
+    /// nested deeply, can take its time.
     ///
     /// ```rhai
     /// let page = "<h1>Fruit</h1><ul><li class=red>apple <b>pie</b><li>pear</ul>";
@@ -33,10 +48,7 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn select(ctx: NativeCallContext, text: ImmutableString, css: ImmutableString) -> Outcome<Array> {
-        match html::select(&text, &css) {
-            Ok(found) => Ok(found.into_iter().map(element).collect()),
-            Err(why) => throw(&ctx, "ValueError", format!("html::select(): {css:?} is no selector: {why}")),
-        }
+        Ok(call(&ctx, || html::select(text, css))?.into_iter().map(element).collect())
     }
 
     /// The pages that the links of a page lead to: whole URLs, each once, in the order of the page. `base` is the URL of the page,
@@ -44,7 +56,7 @@ pub mod functions {
     /// HTTP does not lead to (`mailto:`, `javascript:`) is left out.
     ///
     /// # Errors
-    /// `ValueError` when `base` is no URL.
+    /// `ValueError` when `base` is no URL; `Cancelled`, `Interrupted`.
     ///
     /// ```rhai
     /// let page = "<a href='b.html#top'>b</a> <a href='/c'>c</a> <a href='b.html'>b</a> <a href='mailto:x@y.z'>mail</a>";
@@ -52,9 +64,6 @@ pub mod functions {
     /// ```
     #[rhai_fn(return_raw)]
     pub fn links(ctx: NativeCallContext, text: ImmutableString, base: ImmutableString) -> Outcome<Array> {
-        match html::links(&text, &base) {
-            Ok(found) => Ok(found.into_iter().map(Dynamic::from).collect()),
-            Err(why) => throw(&ctx, "ValueError", format!("html::links(): base {base:?} is no URL: {why}")),
-        }
+        Ok(call(&ctx, || html::links(text, base))?.into_iter().map(Dynamic::from).collect())
     }
 }
