@@ -8,6 +8,9 @@ use crate::whole::program::Program;
 /// How a copy names the program that it came from.
 const FORKS: &str = "__worker forks";
 
+/// What finds the numbers of these among the children of the process `me`, a line each.
+const FIND: &str = r#"cmd("sh", "-c", `for p in $(cat /proc/${me}/task/*/children); do tr '\0' ' ' < /proc/$p/cmdline | grep -q '__worker [f]orks' && echo $p; done`).unchecked().read()"#;
+
 #[test]
 fn each_is_its_own_child_with_its_own_mark_and_group() {
     let script = r#"
@@ -54,14 +57,15 @@ fn whoever_kills_the_one_that_waits_takes_nothing_from_the_script() {
         for i in 0..3 { spawn_process(|x| x, [i]).join(); }
         let q = Queue();
         let p = spawn_process(|q| q.get(), [q]);
-        let forks = cmd("sh", "-c", `pgrep -P ${me} -f "__worker forks" | grep -v ${p.pid}`).read();
-        kill(parse_int(forks.split("\n")[0]), "KILL");
+        let forks = FIND.split("\n").filter(|pid| pid != `${p.pid}`);
+        assert(forks.len() == 1, `${forks}`);
+        kill(parse_int(forks[0]), "KILL");
         q.put("lives on");
         print(p.join());
         for i in 0..3 { print(spawn_process(|x| x, [i]).join()); }
         with Pool(3) as pool { print(pool.map(|x| x * x, [1, 2, 3])); }
     "#;
-    Program::script(script).run().prints("lives on\n0\n1\n2\n[1, 4, 9]\n");
+    Program::script(&script.replace("FIND", FIND)).run().prints("lives on\n0\n1\n2\n[1, 4, 9]\n");
 }
 
 #[test]
@@ -69,10 +73,10 @@ fn when_orch_is_killed_the_one_that_waits_goes_too() {
     let script = r#"
         let me = getpid();
         for i in 0..3 { spawn_process(|x| x, [i]).join(); }
-        print("ready " + cmd("sh", "-c", `pgrep -P ${me} -f "__worker forks"`).read());
+        print("ready " + FIND);
         sleep(1000);
     "#;
-    let mut live = Live::start(Program::script(script));
+    let mut live = Live::start(Program::script(&script.replace("FIND", FIND)));
     let line = live.line_with("ready");
     let pid: u32 = line.trim_start_matches("ready ").trim().parse().unwrap();
     let is_there = || processes().into_iter().any(|(number, words)| number == pid && words.contains(FORKS));
