@@ -16,7 +16,6 @@ use super::errands::{Agent, Errand, Line};
 use super::{ExecFault, Outcome, Thread, caught, run_caught};
 use crate::kernel::{Enders, Kernel, ObjectCore, Role, Stop, Waitable, block, current};
 use crate::sync::future::Runners;
-use crate::sync::select::Idle;
 use crate::sync::{Fault, Future, Order, Queue};
 
 /// What a job does.
@@ -327,7 +326,7 @@ impl<R: Outcome> Works<R> {
     /// Waits for the next job; `None` when no more come.
     pub(super) fn next_job(&self) -> Result<Option<Job<R>>, Stop> {
         self.idle.fetch_add(1, Ordering::SeqCst);
-        let next = block(&mut Idle(self.jobs.getting()), None);
+        let next = block(&mut self.jobs.getting().idle(), None);
         self.idle.fetch_sub(1, Ordering::SeqCst);
         next.map(Result::ok)
     }

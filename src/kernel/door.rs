@@ -89,6 +89,47 @@ pub trait Operation {
     }
 }
 
+/// An operation that somebody else still has when the wait is over.
+impl<O: Operation + ?Sized> Operation for &mut O {
+    type Output = O::Output;
+
+    fn poll(&mut self, waker: &Waker) -> Poll<O::Output> {
+        (**self).poll(waker)
+    }
+
+    fn abandon(&mut self) {
+        (**self).abandon();
+    }
+
+    fn pause(&mut self) {
+        (**self).pause();
+    }
+
+    fn target(&self) -> Arc<dyn Waitable> {
+        (**self).target()
+    }
+
+    fn verb(&self) -> &'static str {
+        (**self).verb()
+    }
+
+    fn is_idle(&self) -> bool {
+        (**self).is_idle()
+    }
+
+    fn is_for_others(&self) -> bool {
+        (**self).is_for_others()
+    }
+
+    fn patience(&self) -> Duration {
+        (**self).patience()
+    }
+
+    fn sources(&self) -> Vec<Source> {
+        (**self).sources()
+    }
+}
+
 /// The end of the simulated clock, some 584 years: who waits longer waits for ever.
 const NEVER: Duration = Duration::from_nanos(u64::MAX);
 

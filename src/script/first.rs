@@ -29,7 +29,7 @@ use crate::sync::Fault;
 use crate::sync::future::WaitOver;
 use crate::sync::looking::Looking;
 use crate::sync::rwlock::SideSight;
-use crate::sync::select::{Arm, Borrowed, Mapped, Select};
+use crate::sync::select::{Arm, Mapped, Select};
 use crate::worker::connection::ConnectionFault;
 
 /// What an arm gives.
@@ -278,9 +278,9 @@ fn wait<R>(
         }
     };
     let mut all: Vec<Arm<'_, Result<R, _>>> =
-        arms.iter_mut().map(|arm| Box::new(Mapped::new(Borrowed(&mut **arm), Ok)) as Arm<'_, _>).collect();
+        arms.iter_mut().map(|arm| Box::new(Mapped::new(&mut **arm, Ok)) as Arm<'_, _>).collect();
     if let Some(question) = &mut question {
-        all.push(Box::new(Mapped::new(Borrowed(&mut question.answering), Err)));
+        all.push(Box::new(Mapped::new(&mut question.answering, Err)));
     }
     let woken = block(&mut Select::new(all), limit);
     match (woken, question) {

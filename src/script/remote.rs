@@ -16,7 +16,6 @@ use super::throw::Thrown;
 use crate::kernel::{Kernel, Role, Stop, Task, block, current};
 use crate::signals::Signal;
 use crate::sync::lock_state::Slab;
-use crate::sync::select::Idle;
 use crate::sync::{Order, Queue};
 use crate::worker::desk::Desk;
 use crate::worker::link::Link;
@@ -154,7 +153,7 @@ impl Office {
             if self.errands.is_empty() {
                 self.desk.send();
             }
-            match block(&mut Idle(self.errands.getting()), None) {
+            match block(&mut self.errands.getting().idle(), None) {
                 Ok(Ok((number, errand))) => {
                     if let Some(status) = self.run(me, number, errand) {
                         return status;

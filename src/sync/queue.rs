@@ -272,7 +272,7 @@ impl<T: Send + 'static> Queue<T> {
 
     /// An operation that takes the next item.
     pub fn getting(self: &Arc<Self>) -> Get<T> {
-        Get { queue: self.clone(), ticket: Ticket::default() }
+        Get { queue: self.clone(), ticket: Ticket::default(), idle: false }
     }
 
     /// How many items are in it.
@@ -468,6 +468,14 @@ impl<T: Send + 'static> Waitable for Queue<T> {
 pub struct Get<T: Send + 'static> {
     queue: Arc<Queue<T>>,
     ticket: Ticket,
+    idle: bool,
+}
+
+impl<T: Send + 'static> Get<T> {
+    /// The same by one who may wait for ever by design: a worker that waits for work.
+    pub fn idle(self) -> Get<T> {
+        Get { idle: true, ..self }
+    }
 }
 
 impl<T: Send + 'static> Operation for Get<T> {
@@ -494,6 +502,10 @@ impl<T: Send + 'static> Operation for Get<T> {
 
     fn verb(&self) -> &'static str {
         "get"
+    }
+
+    fn is_idle(&self) -> bool {
+        self.idle
     }
 }
 
