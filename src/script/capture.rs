@@ -232,6 +232,12 @@ fn search(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>, through: &mu
     body_of(definition).walk(&mut |path: &[ASTNode]| {
         let around: Vec<usize> = path.iter().rev().skip(1).map(address).collect();
         match path.last() {
+            // The script's own function of this name is given copies.
+            Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _)))
+                if methods_named(ctx, &call.name, call.args.len()).is_empty() =>
+            {
+                found.note_call(call, around);
+            }
             Some(ASTNode::Stmt(statement)) => found.note_statement(statement, around),
             Some(ASTNode::Expr(Expr::Dot(..) | Expr::Index(..))) if goes_on(path) => {}
             Some(ASTNode::Expr(expression)) => found.note_expression(expression, around),
@@ -347,7 +353,6 @@ impl Found {
                 }
             }
             Stmt::Assignment(assignment) => self.note_assignment(&assignment.1.lhs, around),
-            Stmt::FnCall(call, _) => self.note_call(call, around),
             _ => {}
         }
     }
@@ -362,7 +367,6 @@ impl Found {
                 }
             }
             Expr::Dot(..) | Expr::Index(..) => self.note_method(expression, around),
-            Expr::FnCall(call, _) => self.note_call(call, around),
             _ => {}
         }
     }
