@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rhai::{AST, ASTNode, Array, Dynamic, Expr, FnPtr, Map, Module, NativeCallContext, Position, ScriptFuncDef, Stmt};
+use rhai::{
+    AST, ASTFlags, ASTNode, Array, Dynamic, Expr, FnCallExpr, FnPtr, Map, Module, NativeCallContext, Position,
+    ScriptFuncDef, Stmt,
+};
 
 use super::handles::is_handle;
 use super::local::Local;
@@ -229,7 +232,14 @@ fn search(ctx: &NativeCallContext, definition: &Arc<ScriptFuncDef>, through: &mu
     body_of(definition).walk(&mut |path: &[ASTNode]| {
         let around: Vec<usize> = path.iter().rev().skip(1).map(address).collect();
         match path.last() {
+            // The script's own function of this name is given copies.
+            Some(ASTNode::Stmt(Stmt::FnCall(call, _)) | ASTNode::Expr(Expr::FnCall(call, _)))
+                if methods_named(ctx, &call.name, call.args.len()).is_empty() =>
+            {
+                found.note_call(call, around);
+            }
             Some(ASTNode::Stmt(statement)) => found.note_statement(statement, around),
+            Some(ASTNode::Expr(Expr::Dot(..) | Expr::Index(..))) if goes_on(path) => {}
             Some(ASTNode::Expr(expression)) => found.note_expression(expression, around),
             _ => {}
         }
@@ -343,7 +353,6 @@ impl Found {
                 }
             }
             Stmt::Assignment(assignment) => self.note_assignment(&assignment.1.lhs, around),
-            Stmt::FnCall(call, _) => self.note_call(&call.name, &call.args, around),
             _ => {}
         }
     }
@@ -358,7 +367,6 @@ impl Found {
                 }
             }
             Expr::Dot(..) | Expr::Index(..) => self.note_method(expression, around),
-            Expr::FnCall(call, _) => self.note_call(&call.name, &call.args, around),
             _ => {}
         }
     }
@@ -389,10 +397,13 @@ impl Found {
         }
     }
 
-    /// `function(target, …)`, which changes its first argument as the method does.
-    fn note_call(&mut self, name: &str, args: &[Expr], around: Vec<usize>) {
+    /// `function(target, …)`, which changes its first argument as the method does. A function of a module
+    /// (`fs::remove(target)`) is another one, which changes nothing.
+    fn note_call(&mut self, call: &FnCallExpr, around: Vec<usize>) {
+        let name = call.name.as_str();
         let lists_only = CHANGING_LISTS.contains(&name);
-        if let Some(root) = args.first()
+        if let Some(root) = call.args.first()
+            && !call.is_qualified()
             && (lists_only || CHANGING.contains(&name))
         {
             self.note(root, Write::Inside { steps: Vec::new(), lists_only }, around);
@@ -427,10 +438,12 @@ fn way(chain: &Expr) -> Way<'_> {
     let mut way = Way { root: chain, steps: Vec::new(), method: None };
     let mut at = chain;
     let mut by_dot = None;
+    // In `a[b.c()]` the chain ends with the index, though what stands there has the shape of `a[b].c()`.
+    let mut ended = false;
     loop {
         let (step, rest, dot) = match at {
-            Expr::Dot(parts, ..) => (&parts.lhs, Some(&parts.rhs), true),
-            Expr::Index(parts, ..) => (&parts.lhs, Some(&parts.rhs), false),
+            Expr::Dot(parts, flags, _) if !ended => (&parts.lhs, Some((&parts.rhs, *flags)), true),
+            Expr::Index(parts, flags, _) if !ended => (&parts.lhs, Some((&parts.rhs, *flags)), false),
             last => (last, None, false),
         };
         match (by_dot, step) {
@@ -444,9 +457,18 @@ fn way(chain: &Expr) -> Way<'_> {
             (_, Expr::IntegerConstant(at, _)) => way.steps.push(Step::At(*at)),
             _ => way.steps.push(Step::Item),
         }
-        let Some(rest) = rest else {
+        let Some((rest, flags)) = rest else {
             return way;
         };
-        (at, by_dot) = (rest, Some(dot));
+        (at, by_dot, ended) = (rest, Some(dot), flags.contains(ASTFlags::BREAK));
     }
+}
+
+/// True for what goes on with the chain around it: `b.c()` in `a[b].c()`, where `b` is an index.
+fn goes_on(path: &[ASTNode]) -> bool {
+    let [.., ASTNode::Expr(Expr::Dot(parts, flags, _) | Expr::Index(parts, flags, _)), ASTNode::Expr(here)] = path
+    else {
+        return false;
+    };
+    !flags.contains(ASTFlags::BREAK) && std::ptr::eq(&raw const parts.rhs, *here)
 }

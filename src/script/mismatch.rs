@@ -145,10 +145,17 @@ fn full_name(function: &FuncInfo) -> String {
 fn signatures_of(engine: &Engine, name: &str) -> Vec<Signature> {
     let all = engine.collect_fn_metadata(
         None::<&NativeCallContext>,
-        |f| (full_name(&f) == name).then(|| f.metadata.params_info.iter().map(|p| parameter(p)).collect::<Vec<_>>()),
+        |f| {
+            (full_name(&f) == name).then(|| {
+                let parameters: Vec<_> = f.metadata.params_info.iter().map(|p| parameter(p)).collect();
+                (f.metadata.num_params <= parameters.len(), parameters)
+            })
+        },
         true,
     );
-    all.into_iter().map(|parameters| Signature { parameters }).collect()
+    // Variants for many arguments say nothing of their parameters: the others speak for them.
+    let told = all.iter().any(|(told, _)| *told);
+    all.into_iter().filter(|(of_these, _)| *of_these == told).map(|(_, parameters)| Signature { parameters }).collect()
 }
 
 /// Name and type of a parameter, as scripts know it.

@@ -65,6 +65,8 @@ fn every_lost_write_is_refused() {
         ("print(list.pop())", "list"),
         ("v.value = list.pop()", "list"),
         ("n += 1; let n = 2;", "n"),
+        ("print(m[list.pop()])", "list"),
+        ("print(m[list.len()][list.pop()].len())", "list"),
     ] {
         // Line 1 are the variables; the body begins on line 4.
         assert_eq!(handed_over("Thread(|| BODY)", body), format!("CaptureError {variable} 4\n"), "{body}");
@@ -98,6 +100,9 @@ fn what_loses_nothing_is_accepted() {
         "with Lock() as n { n.locked(); }",
         "let n; n = 1",
         "const n = 1; print(n)",
+        // A function of a module is not the method of that name, and an index is only read.
+        "fs::remove(s); fs::append(s, s); regex::split(s, s); regex::replace(s, s, s)",
+        "list[n].contains(s)",
     ] {
         assert_eq!(handed_over("Thread(|| BODY)", body), "accepted\n", "{body}");
     }
@@ -106,7 +111,8 @@ fn what_loses_nothing_is_accepted() {
 #[test]
 fn handles_inside_of_values_may_be_used_as_ever() {
     let start = "let v = Value(1); let list = SharedList([0]); let map = SharedMap(); let mine = Local(); \
-                 let state = #{v: v, list: list, deep: #{map: map}, plain: #{}}; let all = [v, [list, #{v: v}]];\n";
+                 let state = #{v: v, list: list, deep: #{map: map}, plain: #{}}; let all = [v, [list, #{v: v}]]; \
+                 let k = \"list\"; let one = 1;\n";
     for body in [
         "state.v.value = 5",
         "state.v.value += 5",
@@ -119,6 +125,9 @@ fn handles_inside_of_values_may_be_used_as_ever() {
         "all[0].value = 5",
         "all[1][0].push(1)",
         "all[1][1].v.value = 5",
+        "state[k].push(1)",
+        "state[k].remove(0)",
+        "all[one][one].v.set(one)",
         "mine.x = 1",
         "mine[\"x\"] = 1",
     ] {
