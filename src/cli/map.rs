@@ -144,11 +144,10 @@ fn jobs(options: &MapOptions) -> Result<Vec<Job>, String> {
     if options.no_run_if_empty {
         lists.iter_mut().for_each(|list| list.items.retain(|item| !item.trim().is_empty()));
     }
+    let most = options.max_args.map_or(lists.len(), |most| usize::try_from(most).unwrap_or(usize::MAX));
+    template.must_fit(most).map_err(|bad| bad.to_string())?;
     let arguments: Vec<Vec<String>> = match (options.max_args, lists.as_mut_slice()) {
-        (Some(most), [list]) => {
-            let most = usize::try_from(most).unwrap_or(usize::MAX);
-            list.items.chunks(most).map(<[String]>::to_vec).collect()
-        }
+        (Some(_), [list]) => list.items.chunks(most).map(<[String]>::to_vec).collect(),
         (Some(_), _) => return Err("-n takes one list of arguments, and here are several".into()),
         (None, [list]) => std::mem::take(&mut list.items).into_iter().map(|item| vec![item]).collect(),
         (None, lists) => Combinations::new(lists).map(|job| job.into_iter().map(str::to_string).collect()).collect(),

@@ -90,6 +90,16 @@ impl Stage {
         }
     }
 
+    /// The same between two bars, where the text of a shell may need brackets to stay one stage.
+    fn text_in_pipeline(&self) -> String {
+        let text = self.text();
+        match &self.shell {
+            Some(shell) if shell.contains(['#', '\n']) => format!("({text}\n)"),
+            Some(shell) if shell.contains([';', '&', '|']) => format!("({text})"),
+            _ => text,
+        }
+    }
+
     /// The value that the environment for it has for a name, if the command itself says so.
     pub fn chosen_env(&self, name: &str) -> Option<Option<&str>> {
         let change = self.env.iter().rev().find(|(key, _)| key == name);
@@ -129,7 +139,10 @@ impl Spec {
 
     /// The command as a shell would take it.
     pub fn text(&self) -> String {
-        self.stages.iter().map(Stage::text).collect::<Vec<_>>().join(" | ")
+        match self.stages.as_slice() {
+            [only] => only.text(),
+            stages => stages.iter().map(Stage::text_in_pipeline).collect::<Vec<_>>().join(" | "),
+        }
     }
 
     /// The first stage, which reads the input.
@@ -202,6 +215,16 @@ mod tests {
 
     fn words(text: &str) -> Spec {
         Spec::new(text.split(' ').map(str::to_string).collect())
+    }
+
+    #[test]
+    fn a_shell_takes_the_text_of_a_pipeline_as_its_stages() {
+        let stages = ["echo 1; echo 2; exit 3", "cat # all | of it", "wc -l"].map(|text| Spec::shell(text.into()));
+        let whole = stages[0].pipe(&stages[1]).pipe(&stages[2]);
+        assert_eq!(whole.text(), "(echo 1; echo 2; exit 3) | (cat # all | of it\n) | wc -l");
+        assert_eq!(stages[0].text(), "echo 1; echo 2; exit 3");
+        let out = std::process::Command::new("sh").args(["-c", &whole.text()]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&out.stdout).trim(), "2");
     }
 
     #[test]

@@ -193,6 +193,9 @@ fn filled(ctx: &NativeCallContext, template: &str, lists: impl Iterator<Item = D
     if all.is_empty() {
         return throw(ctx, "TypeError", "run_all(): a template needs a list of arguments");
     }
+    if let Err(bad) = template.must_fit(all.len()) {
+        return throw(ctx, "ValueError", format!("run_all(): {bad}"));
+    }
     let arguments = Combinations::new(&all).map(|job| job.into_iter().map(str::to_string).collect());
     Ok(arguments.zip(1..).map(|(arguments, number)| Job::of_template(&template, arguments, number)).collect())
 }

@@ -22,6 +22,7 @@ use super::context::{Context, Scanner};
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Template {
+    source: String,
     pieces: Vec<Piece>,
     runs_arguments: bool,
     needs_shell: bool,
@@ -87,7 +88,8 @@ impl Template {
         let bad = |why: String| BadTemplate { template: template.to_string(), why };
         let trimmed = template.trim();
         if trimmed.is_empty() || trimmed == "{}" {
-            return Ok(Template { pieces: Vec::new(), runs_arguments: true, needs_shell: true });
+            let source = template.to_string();
+            return Ok(Template { source, pieces: Vec::new(), runs_arguments: true, needs_shell: true });
         }
         let mut pieces = Vec::new();
         let mut text = String::new();
@@ -129,7 +131,26 @@ impl Template {
             pieces.push(Piece::Hole(Hole::Arguments(Which::All, Form::Whole), scanner.context()));
         }
         pieces.retain(|piece| !matches!(piece, Piece::Text(text) if text.is_empty()));
-        Ok(Template { needs_shell: needs_shell(&pieces), pieces, runs_arguments: false })
+        Ok(Template { source: template.to_string(), needs_shell: needs_shell(&pieces), pieces, runs_arguments: false })
+    }
+
+    /// Whether a job of `count` arguments has all that the template names: one list too many is a slip of the author's, and
+    /// nothing in its place would go unnoticed.
+    ///
+    /// # Errors
+    /// The first placeholder that never stands for anything.
+    pub fn must_fit(&self, count: usize) -> Result<(), BadTemplate> {
+        let mut numbers = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Hole(Hole::Arguments(Which::Nth(n), _), _) => Some((*n, "")),
+            Piece::Hole(Hole::Arguments(Which::NthFromEnd(n), _), _) => Some((*n, "-")),
+            _ => None,
+        });
+        let Some((n, sign)) = numbers.find(|(n, _)| !(1..=count).contains(n)) else {
+            return Ok(());
+        };
+        let lists = if count == 1 { "only one".to_string() } else { count.to_string() };
+        let why = format!("has a placeholder for argument {sign}{n}, and a job has {lists}");
+        Err(BadTemplate { template: self.source.clone(), why })
     }
 
     /// The command for these arguments and this number. Without a slot, `{%}` stays as it is: the job log wants a text that
@@ -314,6 +335,15 @@ mod tests {
             Ok(template) => template.fill(arguments, 7, Some(3)).text,
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn every_list_that_is_named_must_be_there() {
+        let fits = |template: &str, count| Template::parse(template).unwrap().must_fit(count).is_ok();
+        let rows = [("{}", 0), ("{2} {-2}", 2), ("{1}", 1), ("{#} {%} {/}", 0), ("\\{3} x", 1)];
+        rows.iter().for_each(|(template, count)| assert!(fits(template, *count), "{template}"));
+        let rows = [("{3}", 2), ("{} {-2}", 1), ("{2/.}", 1), ("{1}", 0)];
+        rows.iter().for_each(|(template, count)| assert!(!fits(template, *count), "{template}"));
     }
 
     #[test]

@@ -365,7 +365,9 @@ pub mod functions {
         command.with(|spec| spec.last().stderr = Output::SameAsStdout)
     }
 
-    /// A pipeline: the output of this command is the input of `next`. Pipelines may be of any length.
+    /// A pipeline: the output of this command is the input of `next`. Pipelines may be of any length. What is said of one later, as
+    /// `timeout`, `dir` and `stderr_null`, is for all its stages; `unchecked` belongs to the stage it is said of: of a whole
+    /// pipeline, to the last one.
     ///
     /// ```rhai
     /// let top = cmd("printf", "b\na\nc\n").pipe(cmd("sort")).pipe(cmd("head", "-1"));

@@ -86,7 +86,7 @@ pub mod functions {
 
     /// A template with a list and options, or with several lists (up to eight, and options): all their combinations, the last
     /// list changing fastest. `{1}`, `{2}` are the items of the first and second list, `{-1}` of the last, `{1.}` and the
-    /// like as above; `{}` is all of them.
+    /// like as above; `{}` is all of them. A number for which there is no list is a `ValueError`.
     ///
     /// # Errors
     /// As `run_all(commands, options)`.
