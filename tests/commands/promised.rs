@@ -362,7 +362,7 @@ fn commands_and_what_became_of_them_cross_to_processes() {
          [\"Completed\", \"printf out; printf 'a\\\\377' >&2; exit 3\"]\n\
          [\"out\", [61ff], true, true]\n\
          hello there\n\
-         cat | cat; printf $B | tr a-z A-Z\n\
+         cat | (cat; printf $B) | tr a-z A-Z\n\
          [\"HELLO THERE\", true]\n\
          300000\n1000000\n\
          [\"1\\n\", \"4\\n\", \"9\\n\"]\n[\"1\", \"X\"]\n\
