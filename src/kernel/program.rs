@@ -55,8 +55,8 @@ pub struct Kernel {
     events: Events,
     handling: Handling,
     onlookers: Mutex<WaitQueue>,
-    /// Since when a signal asks it to end.
-    asked_to_end: OnceLock<Instant>,
+    /// Since when a signal asks it to end, and the number of the first that did.
+    asked_to_end: OnceLock<(Instant, u32)>,
     /// All tasks are told to end, those that are still to start too.
     closing: AtomicBool,
     over: AtomicBool,
@@ -189,10 +189,7 @@ impl Kernel {
     /// # Errors
     /// When the system can't start a thread.
     pub fn start(&self, task: &Arc<Task>, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        self.tasks.lock().insert(task.id(), Arc::downgrade(task));
-        if self.closing.load(Ordering::SeqCst) {
-            task.alert(alert::ENDED);
-        }
+        self.enrol(task);
         self.tell_started(task);
         let runner = task.clone();
         let started = self.world.start(
@@ -210,11 +207,23 @@ impl Kernel {
 
     /// Lists a task that runs on no thread of its own, as one that runs.
     pub(super) fn adopt(&self, task: &Arc<Task>) {
-        self.tasks.lock().insert(task.id(), Arc::downgrade(task));
+        self.enrol(task);
+        self.tell_started(task);
+    }
+
+    /// Lists a task. One that comes late hears what was said to all before: nobody says it again.
+    fn enrol(&self, task: &Arc<Task>) {
+        {
+            // Under the lock, as where it is said: each task hears it once.
+            let mut tasks = self.tasks.lock();
+            tasks.insert(task.id(), Arc::downgrade(task));
+            if let Some((_, signal)) = self.asked_to_end.get().filter(|_| task.role() == Role::Main) {
+                task.raise_interrupt(*signal);
+            }
+        }
         if self.closing.load(Ordering::SeqCst) {
             task.alert(alert::ENDED);
         }
-        self.tell_started(task);
     }
 
     fn tell_started(&self, task: &Task) {
@@ -228,7 +237,7 @@ impl Kernel {
     pub fn run_here<R>(self: &Arc<Self>, name: &str, body: impl FnOnce() -> R) -> R {
         let task = self.new_task(name, Role::Main, false);
         task.attach_native_thread();
-        self.tasks.lock().insert(task.id(), Arc::downgrade(&task));
+        self.enrol(&task);
         let _ended = Ends(&task);
         run_as(&task, body)
     }
@@ -423,21 +432,30 @@ impl Kernel {
         tell_all(&others, Task::raise_cancel);
     }
 
-    /// A signal: the main task's current call ends with [`super::Stop::Interrupted`], all other tasks are cancelled.
+    /// A signal: the main task's current call ends with [`super::Stop::Interrupted`], its first one if it has still to start;
+    /// all other tasks are cancelled.
     pub fn interrupt(&self, signal: u32) {
-        self.asked_to_end.get_or_init(Instant::now);
+        let told: Vec<Arc<Task>> = {
+            let tasks = self.tasks.lock();
+            self.asked_to_end.get_or_init(|| (Instant::now(), signal));
+            let told: Vec<_> = tasks.values().filter_map(Weak::upgrade).collect();
+            for task in &told {
+                match task.role() {
+                    Role::Main => task.raise_interrupt(signal),
+                    Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),
+                    // Its process is told.
+                    Role::Far => {}
+                }
+            }
+            told
+        };
         self.end_bell.ring();
-        tell_all(&self.tasks(), |task| match task.role() {
-            Role::Main => task.raise_interrupt(signal),
-            Role::Thread | Role::Process | Role::Workman | Role::Service => task.raise_cancel(),
-            // Its process is told.
-            Role::Far => {}
-        });
+        told.iter().for_each(Task::wake);
     }
 
     /// Since when a signal asks the program to end.
     pub fn asked_to_end(&self) -> Option<Instant> {
-        self.asked_to_end.get().copied()
+        self.asked_to_end.get().map(|(since, _)| *since)
     }
 
     /// Ends the waits of these tasks with [`super::Stop::Ended`].

@@ -85,3 +85,22 @@ fn when_orch_is_killed_the_one_that_waits_goes_too() {
     eventually(|| (!is_there()).then_some(()), || format!("{pid} is still there"));
     drop(live);
 }
+
+/// A process that is asked to end at any moment of its beginning is ended by it: before orch hears signals in it, and after,
+/// before its main thread is there.
+#[test]
+fn one_that_is_asked_to_end_while_it_begins_ends() {
+    let script = r#"
+        spawn_process(|| 1).join();
+        let wrong = [];
+        for i in 0..60 {
+            let p = spawn_process(|| { loop { } });
+            sleep(i * 0.0003);
+            p.terminate();
+            p.join();
+            if p.exit_code != -15 { wrong.push([i, p.exit_code]); }
+        }
+        print(wrong);
+    "#;
+    Program::script(script).run().prints("[]\n");
+}
